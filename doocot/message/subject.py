@@ -1,0 +1,45 @@
+"""Base subject of a message for SORT and THREAD (RFC 5256 §2.1)."""
+
+import re
+
+from doocot.message.charset import header_key
+
+# Nobody compares more; and a line of a million `[x]` would take for ever to peel.
+_LONGEST = 2000
+
+_white = re.compile(rb"[ \t\r]+")
+_BLOB = rb"\[[^\[\]]*\] ?"
+_leader = re.compile(rb"(?:%b)*(?:RE|FWD?) ?(?:%b)?:" % (_BLOB, _BLOB)).match
+_blob = re.compile(_BLOB).match
+
+
+def base_subject(subject: bytes) -> tuple[bytes, bool]:
+    """The base subject in upper case, as `search_key` writes it, and whether the message is a reply or forward."""
+    # (1) encoded words to UTF-8, all white space to one space
+    text = header_key(subject[:_LONGEST])
+    if b"  " in text or b"\t" in text or b"\r" in text:
+        text = _white.sub(b" ", text)
+    is_reply = False
+    while True:
+        # (2) subj-trailer
+        while text.endswith((b" ", b"(FWD)")):
+            is_reply |= text.endswith(b")")
+            text = text[:-1] if text.endswith(b" ") else text[:-5]
+        # (5) until neither subj-leader nor subj-blob is left
+        while True:
+            before = len(text)
+            # (3) subj-leader
+            text = text.removeprefix(b" ")
+            if found := _leader(text):
+                is_reply = True
+                text = text[found.end() :]
+            # (4) subj-blob, unless nothing would remain
+            if (found := _blob(text)) and found.end() < len(text):
+                text = text[found.end() :]
+            if len(text) == before:
+                break
+        # (6) subj-fwd-hdr and subj-fwd-trl
+        if not (text.startswith(b"[FWD:") and text.endswith(b"]")):
+            return text, is_reply
+        is_reply = True
+        text = text[5:-1]
