@@ -1,0 +1,56 @@
+"""When the loop polls for a quick client, and when it stops."""
+
+from collections.abc import Callable
+from time import perf_counter
+
+from doocot.net.spin import Spin
+
+
+class Loop:
+    """Turns by hand."""
+
+    def __init__(self) -> None:
+        self.ready: list[Callable[[], None]] = []
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.ready.append(callback)
+
+    def turn(self) -> bool:
+        """Run what is ready; False when nothing was."""
+        now, self.ready = self.ready, []
+        for callback in now:
+            callback()
+        return bool(now)
+
+
+def test_polls_until_its_time_is_over() -> None:
+    loop = Loop()
+    spin = Spin(loop.call_soon, hold=0.005)
+    begun = perf_counter()
+    spin.quick(begun)
+    turns = 0
+    while loop.turn():
+        turns += 1
+    assert turns > 10
+    assert perf_counter() - begun >= 0.005
+
+
+def test_one_busy_socket_does_not_end_it_but_two_do() -> None:
+    loop = Loop()
+    spin = Spin(loop.call_soon, hold=60.0)
+    spin.quick(perf_counter())
+    for _ in range(5):
+        spin.ready += 1
+        assert loop.turn()
+        assert loop.ready
+    spin.ready += 2
+    loop.turn()
+    assert not loop.ready
+
+
+def test_one_poll_at_a_time() -> None:
+    loop = Loop()
+    spin = Spin(loop.call_soon, hold=60.0)
+    for _ in range(3):
+        spin.quick(perf_counter())
+    assert len(loop.ready) == 1
