@@ -1,0 +1,268 @@
+"""Putting new messages into a Maildir: bytes and names on disk first, then one durable transaction (rule 1).
+
+| step | disk | index | after a crash |
+|---|---|---|---|
+| written | file in tmp/ | - | removed by age, as every Maildir program does |
+| synced, renamed | file in new/ or cur/ | - | a rescan finds it: delivered, not acknowledged |
+| folders synced, committed | the same | rows, Change | acknowledged |
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import apsw
+
+from doocot.errors import MailError
+from doocot.store import maildir, settle
+from doocot.store.disk_errors import disk_error
+from doocot.store.dovecot_files import giving_uids
+from doocot.store.files import PRIVATE, Modes
+from doocot.store.index import messages
+from doocot.store.index.keywords import intern_set
+from doocot.store.index.messages import NewMessage, format_ranges, ranges_of
+from doocot.store.maildir_names import NameMaker, letters_for, with_sizes
+from doocot.store.root import Root, committed
+from doocot.store.spool import FileSpool, lf_chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message to be saved: its bytes in `parts`, with CRLF or LF, and what is known of it.
+
+    `internaldate` None is now.
+    """
+
+    parts: tuple[bytes | FileSpool, ...]
+    flags: int = 0
+    keywords: frozenset[str] = frozenset()
+    internaldate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Messages for one mailbox, all or none."""
+
+    root: Root
+    mailbox: int
+    name: str
+    incoming: Sequence[Incoming]
+
+
+Result: TypeAlias = tuple[int, list[int]]
+
+
+@dataclass(slots=True)
+class Written:
+    """A message whose file is in tmp/, open, not yet synced."""
+
+    fd: int
+    path: str
+    base: str
+    virtual_size: int
+    incoming: Incoming
+    letters: str | None = None
+
+
+def write_message(root: Root, folder: str, maker: NameMaker, incoming: Incoming, modes: Modes = PRIVATE) -> Written:
+    """Writes the file into tmp/. Raises MailError with the path when the disk refuses."""
+    name = maker.make()
+    path = f"{folder}/tmp/{name}"
+    try:
+        fd = root.files.create(path, modes)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    size = newlines = crlfs = 0
+    try:
+        for chunk in lf_chunks(_chunks(incoming.parts)):
+            root.files.write(fd, chunk)
+            size += len(chunk)
+            newlines += chunk.count(b"\n")
+            crlfs += chunk.count(b"\r\n")
+        if incoming.internaldate is not None:
+            root.files.set_mtime(path, incoming.internaldate * 1_000_000_000)
+    except OSError as error:
+        root.files.close(fd)
+        root.files.unlink(path)
+        raise disk_error(error, path) from error
+    wire = size + newlines - crlfs
+    return Written(fd, path, with_sizes(name, size, wire), wire, incoming)
+
+
+def _chunks(parts: Sequence[bytes | FileSpool]) -> Iterator[bytes]:
+    for part in parts:
+        if isinstance(part, bytes):
+            yield part
+        else:
+            yield from part.chunks()
+
+
+def save(root: Root, mailbox: int, name: str, incoming: Sequence[Incoming], maker: NameMaker) -> Result:
+    """Saves all or none into one mailbox: (uidvalidity, UIDs). Blocking; for a thread."""
+    (result,) = save_many([Request(root, mailbox, name, incoming)], maker)
+    if isinstance(result, MailError):
+        raise result
+    return result
+
+
+@dataclass(slots=True)
+class _Saving:
+    """A request on its way."""
+
+    request: Request
+    folder: str
+    written: list[Written]
+    moved: list[str]
+    error: MailError | None = None
+    result: Result | None = None
+
+
+def in_turn(steps: Sequence[Callable[[], None]]) -> None:
+    """One step after the other."""
+    for step in steps:
+        step()
+
+
+def save_many(
+    requests: Sequence[Request], maker: NameMaker, run: Callable[[Sequence[Callable[[], None]]], None] = in_turn
+) -> list[Result | MailError]:
+    """Saves what arrived together, sharing the syncs; each request succeeds or fails for itself.
+
+    A failed sync fails every request of the batch: nobody knows whose bytes did not reach the disk. `run` runs the
+    commits, each to another index: side by side, where the caller has threads, they share the disk's journal writes.
+    """
+    batch = [_Saving(one, maildir.folder_of(one.root, one.name), [], []) for one in requests]
+    try:
+        for one in batch:
+            _guarded(one, partial(_write, one, maker))
+        _together(batch, _sync_files)
+        for one in batch:
+            _guarded(one, partial(_move, one))
+        _together(batch, _sync_names)
+        run([partial(_guarded, one, partial(_commit, one)) for one in batch])
+    finally:
+        for one in batch:
+            for message in one.written:
+                one.request.root.files.close(message.fd)
+            if one.result is None:
+                _undo(one)
+    results: list[Result | MailError] = []
+    for one in batch:
+        assert one.result is not None or one.error is not None
+        results.append(one.result if one.result is not None else one.error)  # type: ignore[arg-type]
+    return results
+
+
+def _guarded(one: _Saving, step: Callable[[], None]) -> None:
+    """A step of one request; its failure is that request's alone."""
+    if one.error is not None:
+        return
+    try:
+        step()
+    except OSError as error:
+        one.error = disk_error(error, error.filename or one.folder)
+    except MailError as error:
+        one.error = error
+
+
+def _together(batch: Sequence[_Saving], step: Callable[[Sequence[_Saving]], None]) -> None:
+    """A step for all that are alive."""
+    alive = [one for one in batch if one.error is None]
+    try:
+        if alive:
+            step(alive)
+    except OSError as error:
+        for one in alive:
+            one.error = disk_error(error, one.folder)
+
+
+def _write(one: _Saving, maker: NameMaker) -> None:
+    root = one.request.root
+    modes = root.files.modes_in(one.folder)
+    for message in one.request.incoming:
+        one.written.append(write_message(root, one.folder, maker, message, modes))
+
+
+def _sync_files(alive: Sequence[_Saving]) -> None:
+    _sync(alive[0].request.root, alive[0].folder, [message.fd for one in alive for message in one.written])
+
+
+def _sync(root: Root, folder: str, fds: Sequence[int]) -> None:
+    if len(fds) == 1:
+        root.files.sync(fds[0])
+        return
+    file_system = root.files.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        root.files.sync_batch(fds, file_system)
+    finally:
+        root.files.close(file_system)
+
+
+def _move(one: _Saving) -> None:
+    """tmp/ to its place: new/ when there is nothing to say in the name, cur/ otherwise."""
+    for message in one.written:
+        incoming = message.incoming
+        message.letters = letters_for(incoming.flags) if incoming.flags or incoming.keywords else None
+        target = maildir.file_path(one.folder, message.base, message.letters)
+        one.request.root.files.rename(message.path, target)
+        one.moved.append(target)
+
+
+def _sync_names(alive: Sequence[_Saving]) -> None:
+    """The folders that got names. tmp/ need not be synced: a name left there by a power cut is harmless."""
+    files = alive[0].request.root.files
+    folders = {
+        f"{one.folder}/{'new' if message.letters is None else 'cur'}" for one in alive for message in one.written
+    }
+    fds = [files.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in sorted(folders)]
+    try:
+        _sync(alive[0].request.root, alive[0].folder, fds)
+    finally:
+        for fd in fds:
+            files.close(fd)
+
+
+def _commit(one: _Saving) -> None:
+    """The rows, durable: the acknowledgement may follow."""
+    request = one.request
+    root = request.root
+
+    def commit(writer: apsw.Connection) -> Result:
+        sets = {message.incoming.keywords: 0 for message in one.written}
+        for names in sets:
+            sets[names] = intern_set(writer, names)
+        new = [
+            NewMessage(
+                message.base,
+                message.incoming.flags | sets[message.incoming.keywords] << 8,
+                message.letters,
+                message.incoming.internaldate or int(root.files.fstat(message.fd).st_mtime),
+                message.virtual_size,
+            )
+            for message in one.written
+        ]
+        validity, uids = messages.append(root.db, writer, request.mailbox, new)
+        if any(message.incoming.keywords for message in one.written):  # their letters are not in the name yet
+            uids_text = format_ranges(ranges_of(sorted(uids)))
+            settle.add_intent(writer, settle.RENAME, request.mailbox, {"uids": uids_text})
+        return validity, uids
+
+    one.result = giving_uids(root, request.mailbox, len(one.written), commit)
+    committed(root)
+
+
+def _undo(one: _Saving) -> None:
+    """Nothing was acknowledged: take the files away again, as far as the disk lets us."""
+    for path in [*(message.path for message in one.written), *one.moved]:
+        try:
+            one.request.root.files.unlink(path)
+        except OSError:
+            continue
+
+
+def name_maker() -> NameMaker:
+    """Names for the messages that this process saves."""
+    return NameMaker(socket.gethostname(), os.getpid())

@@ -1,0 +1,333 @@
+"""Settling: file names, removals and uidlist follow what the index already says, in slices, after the answer.
+
+What is on disk at each step of a rename, and what recovery (the next slice, whoever runs it) does:
+
+| step | index | file | recovery |
+|---|---|---|---|
+| STORE committed | flags new, letters old, intent | old name | renames |
+| target committed | target has the new letters | old name | renames |
+| renamed, in the next transaction | the same | new name | finds it under a target, renames if flags moved on |
+| letters committed | letters new, target NULL, intent gone | new name | nothing |
+
+A rescan at any step finds the file under `letters` or one of `target`, so it is never another program's change.
+Unlinking: the intent is committed with the rows' removal; a file that is gone already is no error.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import apsw
+
+from doocot.errors import MailError
+from doocot.store import maildir
+from doocot.store.disk_errors import disk_errors
+from doocot.store.dovecot_files import assign_letters, have_letters, letters_of
+from doocot.store.index import mailboxes
+from doocot.store.index.database import Busy, reading, rows, write
+from doocot.store.index.mailboxes import MailboxRow
+from doocot.store.index.messages import Range, parse_ranges
+from doocot.store.maildir_names import letters_for
+from doocot.store.root import Root, keyword_names
+
+SLICE = 25  # files a slice renames or unlinks: half a millisecond on a local disk
+LOOKED_AT = 1000  # rows of which a slice asks whether their files want another name
+
+RENAME, UNLINK, REMOVE = "rename", "unlink", "remove"
+
+
+def add_intent(writer: apsw.Connection, kind: str, mailbox: int, data: Any) -> None:
+    """Notes file work in the transaction that makes it necessary, in parts of about a slice.
+
+    A slice reads and writes the whole of its intent: one for 50,000 files would be read and written a thousand times.
+    """
+    writer.executemany(
+        "INSERT INTO intent(kind, mailbox, data) VALUES(?, ?, ?)",
+        [(kind, mailbox, json.dumps(part)) for part in _parts(kind, data)],
+    )
+
+
+def _parts(kind: str, data: Any) -> Iterator[Any]:
+    if kind == RENAME:
+        ranges = data["uids"].split(",")
+        for start in range(0, len(ranges), SLICE):
+            yield {**data, "uids": ",".join(ranges[start : start + SLICE])}
+    elif kind == UNLINK:
+        while data:
+            part = _first_messages(data)
+            data = data[len(part) :]
+            yield part
+    else:
+        yield data
+
+
+def _first_messages(paths: list[str]) -> list[str]:
+    """Some SLICE paths; those of one message, which follow each other, are not torn apart."""
+    end = SLICE
+    while end < len(paths) and _message_of(paths[end]) == _message_of(paths[end - 1]):
+        end += 1
+    return paths[:end]
+
+
+def pending(root: Root) -> bool:
+    """Whether there is file work to do."""
+    return bool(rows(root.db.reader, "SELECT 1 FROM intent LIMIT 1"))
+
+
+@dataclass(slots=True)
+class _Row:
+    uid: int
+    flags: int
+    base: str
+    letters: str | None
+    target: str | None
+    wanted: str = ""
+
+
+def settle_slice(root: Root, *, wait: bool = True) -> bool:
+    """Does up to SLICE files of the oldest intent; True while there is more. Idempotent, safe beside another settler.
+
+    Without `wait` (on the loop) it raises Busy rather than wait for a writer, and for what needs a lock file and fsync.
+    Raises MailError when the disk refuses; that intent is then tried again after all others.
+    """
+    with reading(root.db, wait=wait) as connection:
+        found = rows(connection, "SELECT id, kind, mailbox, data FROM intent ORDER BY id LIMIT 1")
+    if not found:
+        return False
+    number, kind, mailbox, data = found[0]
+    try:
+        with disk_errors(root.path):
+            _WORK[kind](root, number, mailbox, json.loads(data), wait)
+    except MailError:
+        with write(root.db, wait=wait) as writer:
+            writer.execute("UPDATE intent SET id = (SELECT max(id) + 1 FROM intent) WHERE id = ?", (number,))
+        raise
+    return True
+
+
+def settle_all(root: Root) -> int:
+    """Does everything that is pending; the number of slices. Raises the first MailError of what could not be done."""
+    done = failed = 0
+    first: MailError | None = None
+    while True:
+        try:
+            if not settle_slice(root):
+                break
+            done, failed = done + 1, 0
+        except MailError as error:
+            first, failed = first or error, failed + 1
+            with root.db.lock:
+                ((pending_now,),) = rows(root.db.writer, "SELECT count(*) FROM intent")
+            if failed >= pending_now:
+                break
+    if first is not None:
+        raise first
+    return done
+
+
+def _rest(writer: apsw.Connection, number: int, rest: Any) -> None:
+    """Keeps what is left of an intent, or removes it."""
+    if rest:
+        writer.execute("UPDATE intent SET data = ? WHERE id = ?", (json.dumps(rest), number))
+    else:
+        writer.execute("DELETE FROM intent WHERE id = ?", (number,))
+
+
+def _unlink(root: Root, number: int, mailbox: int, paths: list[str], wait: bool) -> None:
+    """Removes files; each path is relative to the root, and those of one message follow each other.
+
+    A message that is under none of its names has been renamed by another program, or is gone already: a look into its
+    folder tells. All this inside a write transaction, so that nobody renames the mailbox meanwhile; if somebody did
+    before, its files are in the folder of its present name.
+    """
+    part = _first_messages(paths)
+    with write(root.db, wait=wait) as writer:
+        names = rows(writer, "SELECT name FROM mailbox WHERE id = ?", (mailbox,))
+        folder = os.path.relpath(maildir.folder_of(root, names[0][0]), root.path) if names else None
+        moved = [_in_folder(path, folder) for path in part] if folder is not None else part
+        missing = dict.fromkeys(map(_message_of, moved))
+        for path in moved:
+            if root.files.unlink(os.path.join(root.path, path)):
+                missing.pop(_message_of(path), None)
+        for where, bases in _by_folder(missing).items():
+            for path in maildir.files_of(root, os.path.join(root.path, where), bases):
+                root.files.unlink(path)
+        _rest(writer, number, paths[len(part) :])
+
+
+def _in_folder(path: str, folder: str) -> str:
+    """The same file of a mailbox in that folder."""
+    where, _, name = path.rpartition("/")
+    return os.path.join("" if folder == "." else folder, os.path.basename(where), name)
+
+
+def _message_of(path: str) -> tuple[str, str]:
+    """(mailbox folder, base name) of a file's path."""
+    folder, _, name = path.rpartition("/")
+    return folder.rpartition("/")[0], name.partition(":")[0]
+
+
+def _by_folder(messages: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for folder, base in messages:
+        found.setdefault(folder, set()).add(base)
+    return found
+
+
+def _remove(root: Root, number: int, _: int, paths: list[str], wait: bool) -> None:
+    """Removes the folders of a deleted mailbox, which was renamed away first: files, then folders, deepest last."""
+    path = os.path.join(root.path, paths[0])
+    rest = paths[1:]
+    stat = root.files.lstat(path)
+    if stat is not None:
+        names = root.files.names(path) if os.path.isdir(path) and not os.path.islink(path) else []
+        for name in names[:SLICE]:
+            child = os.path.join(path, name)
+            if os.path.isdir(child) and not os.path.islink(child):
+                rest.insert(0, os.path.relpath(child, root.path))
+            else:
+                root.files.unlink(child)
+        if names:
+            rest.append(paths[0])
+        elif os.path.isdir(path):
+            root.files.rmdir(path)
+    with write(root.db, wait=wait) as writer:
+        _rest(writer, number, rest)
+
+
+def _rename(root: Root, number: int, mailbox: int, work: dict[str, Any], wait: bool) -> None:
+    """Gives files the names that their flags ask for, from `next` on within the UID ranges."""
+    with reading(root.db, wait=wait) as connection:
+        found = rows(connection, "SELECT name FROM mailbox WHERE id = ?", (mailbox,))
+        if found:
+            box = mailboxes.mailbox_by_id(connection, mailbox)
+            batch, behind = _unsettled(root, connection, box, parse_ranges(work["uids"]), int(work.get("next", 0)))
+            keywords = {name for row in batch for name in keyword_names(root, row.flags >> 8, connection)}
+    if not found:  # deleted meanwhile, its files with it
+        with write(root.db, wait=wait) as writer:
+            _rest(writer, number, None)
+        return
+    if not wait and not have_letters(box, keywords):
+        raise Busy  # letters are given out under a lock file
+    letters = assign_letters(root, box, keywords)
+    with reading(root.db, wait=wait) as connection:
+        for row in batch:
+            row.wanted = wanted_letters(root, connection, row.flags, letters, row.letters or "")
+    if batch:
+        with write(root.db, wait=wait) as writer:
+            writer.executemany(
+                f"UPDATE message SET target = ifnull(target || '|', '') || ? WHERE mailbox = {mailbox} AND uid = ?",
+                [(row.wanted, row.uid) for row in batch if row.wanted not in _candidates(row)],
+            )
+    with write(root.db, wait=wait) as writer:
+        settled, again = _rename_batch(root, writer, box, letters, batch)
+        writer.executemany(
+            f"UPDATE message SET letters = ?, target = NULL WHERE mailbox = {mailbox} AND uid = ?",
+            [(row.wanted, row.uid) for row in settled],
+        )
+        behind = min(again) if again else behind
+        _rest(writer, number, {"uids": work["uids"], "next": behind} if behind >= 0 else None)
+
+
+def _candidates(row: _Row) -> list[str]:
+    return row.target.split("|") if row.target is not None else []
+
+
+def _rename_batch(
+    root: Root, writer: apsw.Connection, box: MailboxRow, letters: Sequence[str], batch: Sequence[_Row]
+) -> tuple[list[_Row], list[int]]:
+    """Renames, inside a write transaction: so nobody expunges or renames the same files meanwhile.
+
+    Gives the rows that are settled, and the UIDs whose flags changed since their targets were committed.
+    """
+    if not batch:
+        return [], []
+    found = rows(
+        writer,
+        "SELECT uid, flags, base, letters, target FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?",
+        (box.id, min(row.uid for row in batch), max(row.uid for row in batch)),
+    )
+    now = {row[0]: _Row(*row) for row in found}
+    folder = maildir.folder_of(root, box.name)
+    settled, again = [], []
+    for row in batch:
+        current = now.get(row.uid)
+        if current is None:
+            continue
+        current.wanted = wanted_letters(root, writer, current.flags, letters, current.letters or "")
+        if current.wanted not in _candidates(current):
+            again.append(row.uid)
+        elif _rename_one(root, folder, current):
+            settled.append(current)
+    return settled, again
+
+
+def _unsettled(
+    root: Root, connection: apsw.Connection, box: MailboxRow, ranges: Sequence[Range], start: int
+) -> tuple[list[_Row], int]:
+    """The next SLICE rows whose names do not say their flags, and the UID to go on from (-1 at the end).
+
+    It looks at some LOOKED_AT rows only, as it may be on the loop.
+    """
+    letters = box.letters.split(" ") if box.letters else []
+    batch: list[_Row] = []
+    left = LOOKED_AT
+    for low, high in ranges:
+        if high < start:
+            continue
+        found = rows(
+            connection,
+            "SELECT uid, flags, base, letters, target FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?"
+            " ORDER BY uid LIMIT ?",
+            (box.id, max(low, start), high, left),
+        )
+        for uid, flags, base, known, target in found:
+            if known is None or target is not None or _says_otherwise(root, connection, box, letters, flags, known):
+                batch.append(_Row(uid, flags, base, known, target))
+                if len(batch) == SLICE:
+                    return batch, uid + 1
+        left -= len(found)
+        if not left:
+            return batch, found[-1][0] + 1
+    return batch, -1
+
+
+def _says_otherwise(
+    root: Root, connection: apsw.Connection, box: MailboxRow, letters: Sequence[str], flags: int, known: str
+) -> bool:
+    """Whether a file name with these letters does not say the flags, or will not once all keywords have letters."""
+    if flags >> 8 and not have_letters(box, keyword_names(root, flags >> 8, connection)):
+        return True
+    return wanted_letters(root, connection, flags, letters, known) != known
+
+
+def wanted_letters(root: Root, connection: apsw.Connection, flags: int, letters: Sequence[str], known: str) -> str:
+    """The letters of a file name that say these flags; what the letters cannot say stays in the index."""
+    keywords = letters_of(keyword_names(root, flags >> 8, connection), letters) if flags >> 8 else ""
+    return letters_for(flags & 0xFF, keywords, known)
+
+
+def _rename_one(root: Root, folder: str, row: _Row) -> bool:
+    """Renames from wherever the file is; False when it is nowhere (a rescan will see to it)."""
+    target = maildir.file_path(folder, row.base, row.wanted)
+    candidates = [row.letters, *(row.target.split("|") if row.target is not None else ())]
+    for letters in candidates:
+        source = maildir.file_path(folder, row.base, letters)
+        if source == target:
+            if root.files.stat(target) is not None:
+                return True
+            continue
+        try:
+            root.files.rename(source, target)
+        except FileNotFoundError:
+            continue
+        return True
+    return root.files.stat(target) is not None
+
+
+_WORK: Final[Mapping[str, Callable[[Root, int, int, Any, bool], None]]] = MappingProxyType(
+    {RENAME: _rename, UNLINK: _unlink, REMOVE: _remove}
+)

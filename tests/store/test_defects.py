@@ -1,0 +1,206 @@
+"""Defects that were found by thinking about what may happen between two steps, each with its step."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from store_house import House, finish, open_house
+
+from doocot.errors import Kind, MailError
+from doocot.mailbox.change import Operation
+from doocot.mailbox.copy import copy
+from doocot.store import folders, settle
+from doocot.store.index.database import Busy, rows, write
+from doocot.store.index.keywords import keyword_sets
+from doocot.store.index.messages import ANSWERED, FLAGGED, SEEN
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = open_house(tmp_path / "mail")
+    house.create("Other")
+    yield house
+    house.close()
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_copy_is_kept_when_the_client_leaves_during_the_commit(house: House, move: bool) -> None:
+    house.save(["one", "two"])
+    steps = house.copying([1, 2], "Other", move=move)
+    commit = steps.send(next(steps).call())
+    commit.call()
+    steps.close()
+    house.settle()
+    assert house.messages("Other") == {1: "one", 2: "two"}
+
+
+def test_copy_is_undone_when_the_client_leaves_before_the_commit(house: House) -> None:
+    house.save(["one"])
+    steps = house.copying([1], "Other", move=True)
+    row = next(steps).call()
+    steps.send(row)
+    steps.close()
+    assert (house.messages(), house.messages("Other")) == ({1: "one"}, {})
+
+
+def test_move_carries_a_flag_that_was_set_meanwhile(house: House) -> None:
+    house.save(["one"])
+    steps = house.copying([1], "Other", move=True)
+    commit = steps.send(next(steps).call())
+    house.store([1], FLAGGED)
+    commit.call()
+    house.settle()
+    assert house.flags("Other") == {1: (FLAGGED, frozenset())}
+    assert house.file_names("Other")[0].endswith(":2,F")
+
+
+def test_move_of_what_another_session_moved_is_refused(house: House) -> None:
+    house.save(["one"])
+    house.create("Third")
+    steps = house.copying([1], "Other", move=True)
+    commit = steps.send(next(steps).call())
+    house.copy([1], "Third", move=True)
+    with pytest.raises(MailError) as refused:
+        commit.call()
+    steps.close()
+    house.settle()
+    assert refused.value.kind is Kind.EXPUNGE_ISSUED
+    assert (house.messages(), house.messages("Other"), house.messages("Third")) == ({}, {}, {1: "one"})
+
+
+def test_copy_finds_a_file_that_another_program_renamed(house: House) -> None:
+    house.save(["one"])
+    view = house.view()
+    house.settle()
+    (name,) = house.file_names()
+    folder = Path(house.root.path)
+    (folder / name).rename(folder / "cur" / (name.removeprefix("new/").partition(":")[0] + ":2,FS"))
+    finish(copy(house.mail, view, [(1, 1)], "Other", move=False))
+    assert house.messages("Other") == {1: "one"}
+
+
+def rename_by_hand(house: House, old: str, new: str) -> None:
+    folder = Path(house.root.path)
+    (folder / old).rename(folder / new)
+
+
+def test_expunged_message_that_another_program_renamed_stays_away(house: House) -> None:
+    house.save(["one", "two"], flags=SEEN)
+    first, second = house.file_names()
+    house.expunge([1])
+    rename_by_hand(house, first, first + "FR")
+    house.settle()
+    assert house.messages() == {2: "two"}
+    assert house.file_names() == [second]
+
+
+def test_message_that_is_expunged_between_the_steps_of_a_rename_stays_away(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process expunges and unlinks while the settler is about to rename."""
+    house.save(["one"], flags=SEEN)
+    other = open_house(Path(house.root.path))
+    whole = settle._rename_batch
+
+    def late(*args: Any) -> Any:
+        monkeypatch.undo()
+        house.root.db.writer.execute("COMMIT")
+        other.expunge([1])
+        other.settle()
+        house.root.db.writer.execute("BEGIN IMMEDIATE")
+        return whole(*args)
+
+    monkeypatch.setattr(settle, "_rename_batch", late)
+    house.store([1], FLAGGED)
+    house.settle()
+    other.close()
+    assert (house.messages(), house.file_names()) == ({}, [])
+
+
+def test_store_during_settling_is_settled_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.save(["one"], flags=SEEN)
+    other = open_house(Path(house.root.path))
+    whole = settle._rename_batch
+
+    def late(*args: Any) -> Any:
+        monkeypatch.undo()
+        house.root.db.writer.execute("COMMIT")
+        other.store([1], ANSWERED)
+        house.root.db.writer.execute("BEGIN IMMEDIATE")
+        return whole(*args)
+
+    monkeypatch.setattr(settle, "_rename_batch", late)
+    house.store([1], FLAGGED)
+    house.settle()
+    other.close()
+    assert house.file_names()[0].endswith(":2,FRS")
+    assert house.flags() == {1: (SEEN | FLAGGED | ANSWERED, frozenset())}
+
+
+def test_ours_and_another_programs_change_come_together_in_the_name(house: House) -> None:
+    house.save(["one"], flags=SEEN)
+    (name,) = house.file_names()
+    house.store([1], FLAGGED)
+    rename_by_hand(house, name, name + "R")
+    house.row()
+    house.settle()
+    assert house.flags() == {1: (SEEN | FLAGGED | ANSWERED, frozenset())}
+    assert house.file_names()[0].endswith(":2,FRS")
+
+
+def test_file_work_that_fails_does_not_hold_up_the_rest(house: House) -> None:
+    house.save(["one"], flags=SEEN)
+    house.save(["two"], "Other", flags=SEEN)
+    house.store([1], FLAGGED)
+    house.store([1], FLAGGED, name="Other")
+    rename_by_hand(house, "cur", "away")
+    Path(house.root.path, "cur").write_text("no folder")
+    with pytest.raises(MailError, match="could not be read or written"):
+        settle.settle_all(house.root)
+    assert house.file_names("Other")[0].endswith(":2,FS")
+    Path(house.root.path, "cur").unlink()
+    rename_by_hand(house, "away", "cur")
+    house.settle()
+    assert house.file_names()[0].endswith(":2,FS")
+
+
+def test_keyword_sets_are_only_those_that_messages_have(house: House) -> None:
+    house.save(["one", "two"])
+    for number in range(10):
+        house.store([1], 0, keywords=frozenset({f"key{number}"}))
+    house.store([2], 0, keywords=frozenset({"KEY0"}))
+    house.store([1, 2], 0, Operation.REMOVE, frozenset({"key0"}))
+    assert house.flags() == {1: (0, frozenset(f"key{number}" for number in range(1, 10))), 2: (0, frozenset())}
+    assert len(keyword_sets(house.root.db.reader)) < 20
+
+
+def test_expunged_files_go_although_the_mailbox_was_renamed_before(house: House) -> None:
+    house.save(["one", "two"], "Other")
+    house.expunge([1], "Other")
+    folders.rename_folders(house.root, "Other", "Third")
+    house.settle()
+    assert house.messages("Third") == {2: "two"}
+    assert len(house.file_names("Third")) == 1
+
+
+def test_work_on_many_files_is_noted_in_parts_of_a_slice(house: House) -> None:
+    uids = range(1, 4 * settle.SLICE, 2)
+    house.save([str(number) for number in range(4 * settle.SLICE)])
+    house.store(uids, FLAGGED)
+    house.expunge(uids)
+    sizes = [data.count(",") for (data,) in rows(house.root.db.reader, "SELECT data FROM intent")]
+    assert max(sizes) < 8 * settle.SLICE
+    house.settle()
+    assert len(house.file_names()) == 2 * settle.SLICE
+    assert not settle.pending(house.root)
+
+
+def test_the_loop_does_not_renew_the_reserve_of_positions(house: House) -> None:
+    house.root.db.renew = True
+    with pytest.raises(Busy), write(house.root.db, wait=False):
+        pass
+    with write(house.root.db):
+        pass
+    with write(house.root.db, wait=False):
+        assert not house.root.db.renew
