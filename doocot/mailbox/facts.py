@@ -1,0 +1,164 @@
+"""Computes the Facts of many messages: in a process of its own that reads the files and writes the index itself.
+
+Nothing large travels between processes: the caller says which UIDs, the Facts arrive in the index, where the caller
+reads them. One short write transaction a batch, so that nobody waits long for the write lock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from doocot.message.bodystructure import bodystructure
+from doocot.message.envelope import envelope
+from doocot.message.facts import Facts as MessageFacts
+from doocot.message.facts import facts as message_facts
+from doocot.message.header import header_fields, names_key
+from doocot.message.scan import crlf, header_end, scan
+from doocot.message.sections import wire
+from doocot.message.text import TextPart
+from doocot.store import maildir
+from doocot.store.files import Files
+from doocot.store.index import messages
+from doocot.store.index.database import Database, close_database, open_database, rows, write
+from doocot.store.index.facts import drop_unnamed, fact_item, put_facts
+from doocot.store.maildir_names import name_sizes
+from doocot.store.root import Root
+
+BATCH = 250
+
+# The Facts of every message. Header sections that clients ask for in bulk get ids above HEADER_SETS.
+ENVELOPE, BODYSTRUCTURE, KEYS, TEXT = 1, 2, 3, 4
+HEADER_SETS = 100
+MAX_HEADER_SETS = 16
+
+
+# Facts that are computed together: those that a mailbox list shows, and those that SEARCH, SORT and THREAD compare.
+LISTED = (ENVELOPE, BODYSTRUCTURE)
+SEARCHED = (KEYS, TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Messages low..high of a mailbox and which of their Facts are wanted.
+
+    `items` are ids of this module; with one of LISTED or SEARCHED come the others of that tuple, dates and sizes.
+    `header_sets` are the header sections (id, lower-case names).
+    """
+
+    index: str
+    mailbox: int
+    folder: str
+    low: int
+    high: int
+    items: tuple[int, ...] = (*LISTED, *SEARCHED)
+    header_sets: tuple[tuple[int, tuple[bytes, ...]], ...] = ()
+
+
+def compute(wanted: Wanted) -> int:
+    """Computes and stores; gives the number of messages done. A file that is gone or unreadable has no Facts."""
+    db = open_database(wanted.index)
+    try:
+        return compute_in(db, Files(), wanted)
+    finally:
+        close_database(db)
+
+
+def compute_in(db: Database, files: Files, wanted: Wanted) -> int:
+    """As `compute`, in an index that is open."""
+    done = 0
+    found = rows(
+        db.reader,
+        "SELECT uid, content, base, letters FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+        (wanted.mailbox, wanted.low, wanted.high),
+    )
+    for start in range(0, len(found), BATCH):
+        done += _batch(db, files, wanted, found[start : start + BATCH])
+    return done
+
+
+def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[int, int, str, str | None]]) -> int:
+    new: list[tuple[int, int, bytes]] = []
+    dates: list[tuple[int, int, int]] = []
+    listed = any(item in LISTED for item in wanted.items)
+    searched = any(item in SEARCHED for item in wanted.items)
+    sets = [(item, names_key(names)) for item, names in wanted.header_sets]
+    for uid, content, base, letters in batch:
+        try:
+            raw, mtime = files.read_dated(maildir.file_path(wanted.folder, base, letters), max(name_sizes(base)[0], 0))
+        except OSError:
+            continue
+        if searched:
+            found = message_facts(raw)
+            dates.append((mtime, found.size, uid))
+            new += _searched(content, found)
+            if listed:
+                new += ((ENVELOPE, content, found.envelope), (BODYSTRUCTURE, content, found.bodystructure))
+        elif listed:
+            data = crlf(raw)
+            part = scan(data)
+            dates.append((mtime, len(data), uid))
+            new += ((ENVELOPE, content, envelope(part.header)), (BODYSTRUCTURE, content, bodystructure(part)))
+        if sets:
+            head = _head(raw)
+            for item, names in sets:
+                section = wire(header_fields(head, names))
+                new.append((item, content, b"{%d}\r\n%b" % (len(section), section)))
+    with write(db) as writer:
+        put_facts(writer, new)
+        if sets:
+            drop_unnamed(writer, HEADER_SETS)
+        if dates:
+            messages.set_dates(writer, wanted.mailbox, dates)
+    return len(batch)
+
+
+def _head(raw: bytes) -> bytes:
+    """The header block with CRLF line ends; most files have LF, and then only the header need be looked at."""
+    end = raw.find(b"\n\n")
+    if end >= 0 and raw.find(b"\r", 0, end) < 0 and not raw.startswith(b"\n"):
+        return raw[: end + 2].replace(b"\n", b"\r\n")
+    data = crlf(raw)
+    return data[: header_end(data)]
+
+
+def _searched(content: int, found: MessageFacts) -> tuple[tuple[int, int, bytes], ...]:
+    return (
+        (KEYS, content, pack_keys(found)),
+        (TEXT, content, b";".join(b"%d,%d,%b,%b" % part for part in found.text)),
+    )
+
+
+def pack_keys(found: MessageFacts) -> bytes:
+    """What SEARCH, SORT and THREAD compare, as one Fact: fields apart by NUL, in the order of `Keys`."""
+    sent = b"%d %d" % (found.sent.timestamp, found.sent.zone) if found.sent is not None else b""
+    return b"\0".join(
+        (
+            found.from_key.replace(b"\0", b" "),
+            found.to_key.replace(b"\0", b" "),
+            found.cc_key.replace(b"\0", b" "),
+            found.bcc_key.replace(b"\0", b" "),
+            found.subject_key.replace(b"\0", b" "),
+            found.base_subject.replace(b"\0", b" "),
+            b"R" if found.is_reply else b"",
+            found.message_id.replace(b"\0", b" "),
+            b"\n".join(found.references).replace(b"\0", b" "),
+            sent,
+        )
+    )
+
+
+def unpack_text(packed: bytes) -> list[TextPart]:
+    """The inverse of the TEXT Fact."""
+    parts = []
+    for part in packed.split(b";") if packed else ():
+        offset, length, encoding, charset = part.split(b",", 3)
+        parts.append((int(offset), int(length), encoding, charset))
+    return parts
+
+
+def header_set(root: Root, names: tuple[bytes, ...], *, register: bool) -> int | None:
+    """The Fact id of a HEADER.FIELDS section with these names; a new one only with `register`.
+
+    At most MAX_HEADER_SETS are kept of a root, the least used goes.
+    """
+    key = b" ".join(sorted({name.lower() for name in names})).decode("latin-1")
+    return fact_item(root.db, key, MAX_HEADER_SETS if register else 0)

@@ -1,0 +1,257 @@
+"""SEARCH (RFC 3501 §6.4.4): which rows of a view match a tree of keys, cheapest keys first.
+
+Every key answers for the rows that are still undecided, as a mask over the view: flags, dates, sizes and numbers are
+vectors, addresses and subjects columns in memory, the rest reads files. Messages whose file is gone match nothing.
+"""
+
+import re
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from doocot.mailbox import search_columns as of
+from doocot.mailbox.ahead import WINDOW, Ahead, Compute, read_dates
+from doocot.mailbox.facts import LISTED
+from doocot.mailbox.search_columns import AnyColumn, NumberColumn, TextColumn, columns, texts_with
+from doocot.mailbox.search_text import Found, header_rows, text_rows
+from doocot.mailbox.search_tree import (
+    Addresses,
+    All,
+    And,
+    Flag,
+    Header,
+    InternalDate,
+    Key,
+    Keyword,
+    ModSeq,
+    Not,
+    Numbers,
+    Or,
+    SentDate,
+    Size,
+    Subject,
+    Text,
+)
+from doocot.mailbox.view import RECENT, View
+from doocot.store.index.messages import Range
+from doocot.store.root import keyword_names
+from doocot.store.snapshot import Ints, column, last_uid, rows_of_uids
+from doocot.wire.flow import MORE, Step
+
+TURN: Final = 1_000_000  # rows looked at in vectors before others get their turn: about a millisecond
+DAY: Final = 86_400
+
+Steps = Generator[Step, Any, Ints]
+
+_identifier: Final = re.compile(rb"<[^<>\s\x80-\xff]+>").fullmatch
+
+_ADDRESSES: Final = {b"from": of.FROM, b"to": of.TO, b"cc": of.CC, b"bcc": of.BCC}
+
+
+@dataclass(slots=True)
+class _Search:
+    """One search under way. `gone` are rows whose file was not there."""
+
+    view: View
+    saved: Sequence[Range]
+    compute: Compute | None
+    columns: dict[str, AnyColumn] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
+    looked: int = 0
+
+
+def matching(view: View, key: Key, saved: Sequence[Range], compute: Compute | None) -> Steps:
+    """Steps that give the matching rows, ascending. `saved` is what `$` stands for; `compute` as in `mailbox.ahead`."""
+    search = _Search(view, saved, compute)
+    names = sorted(_columns_of(key))
+    if names:
+        search.columns = yield from columns(view, names, compute)
+    mask = yield from _mask(search, key, np.ones(view.snapshot.count, bool))
+    if search.gone:
+        mask = mask.copy()
+        mask[search.gone] = False
+    return np.flatnonzero(mask)
+
+
+def _columns_of(key: Key) -> set[str]:
+    """The columns that the key looks at."""
+    match key:
+        case And(keys) | Or(keys):
+            return set().union(*map(_columns_of, keys))
+        case Not(inner):
+            return _columns_of(inner)
+        case SentDate():
+            return {of.SENT_DAY}
+        case Text(text=text):
+            return {of.REACH} if text else set()
+        case Subject(text=text):
+            return {of.PRESSED_SUBJECT if b" " in text or b"\t" in text else of.SUBJECT}
+        case Addresses(name):
+            return {_ADDRESSES[name]}
+        case Header(b"subject", text) if text:
+            return {of.SUBJECT}
+        case Header(b"message-id", text) if _identifier(text):
+            return {of.MESSAGE_ID}
+    return set()
+
+
+def _cost(key: Key) -> int:
+    match key:
+        case And(keys) | Or(keys):
+            return max(map(_cost, keys))
+        case Not(inner):
+            return _cost(inner)
+        case Text():
+            return 3
+        case Header():
+            return 1 if _columns_of(key) else 2
+        case Subject() | Addresses():
+            return 1
+    return 0
+
+
+def _mask(search: _Search, key: Key, within: Ints) -> Steps:
+    """Which of the rows `within` match."""
+    match key:
+        case And(keys):
+            for one in sorted(keys, key=_cost):
+                if not within.any():
+                    break
+                within = yield from _mask(search, one, within)
+            return within
+        case Or(keys):
+            rest, found = within, np.zeros(len(within), bool)
+            for one in sorted(keys, key=_cost):
+                if not rest.any():
+                    break
+                found = found | (yield from _mask(search, one, rest))
+                rest = within & ~found
+            return found
+        case Not(inner):
+            inside: Ints = yield from _mask(search, inner, within)
+            return np.logical_and(within, ~inside)
+        case Header() | Addresses() | Subject() | Text():
+            return (yield from _of_text(search, key, within))
+        case InternalDate() | Size():
+            yield from _learn(search, "date" if isinstance(key, InternalDate) else "size", within)
+    search.looked += len(within) + 1000
+    if search.looked > TURN:
+        search.looked = 0
+        yield MORE
+    mask: Ints = within & _vector(search, key)
+    return mask
+
+
+def _vector(search: _Search, key: Key) -> Ints:
+    """The keys that are an operation on columns of numbers."""
+    view = search.view
+    snapshot = view.snapshot
+    match key:
+        case Flag(bit) if bit == RECENT:
+            return column(snapshot, "uid") >= view.recent_from
+        case Flag(bit):
+            set_there: Ints = column(snapshot, "flags") & np.uint32(bit) != 0
+            return set_there
+        case Keyword(name):
+            return _with_keyword(view, name)
+        case Numbers():
+            return _rows(search, key)
+        case InternalDate(low, high):
+            return _between(column(snapshot, "date") // DAY, low, high) & (column(snapshot, "date") >= 0)
+        case Size(low, high):
+            return _between(column(snapshot, "size"), max(low, 0), high)
+        case ModSeq(least):
+            return column(snapshot, "modseq") >= least
+        case SentDate(low, high):
+            days = search.columns[of.SENT_DAY]
+            assert isinstance(days, NumberColumn)
+            return of.rows_of_column(view, days, _between(days.values, low, high))
+    assert isinstance(key, All)
+    return np.ones(snapshot.count, bool)
+
+
+def _between(values: Ints, low: int, high: int) -> Ints:
+    mask: Ints = (values >= low) & (values < high)
+    return mask
+
+
+def _with_keyword(view: View, name: str) -> Ints:
+    sets = column(view.snapshot, "flags") >> np.uint32(8)
+    highest = int(sets.max()) if len(sets) else 0
+    keyword_names(view.live.root, highest)
+    wanted = name.lower()
+    table = np.zeros(highest + 1, bool)
+    for number, names in view.live.root.sets.items():
+        if number <= highest and any(one.lower() == wanted for one in names):
+            table[number] = True
+    mask: Ints = table[sets]
+    return mask
+
+
+def _rows(search: _Search, key: Numbers) -> Ints:
+    """A sequence set; numbers that no message has are not an error in a search, they match nothing."""
+    snapshot = search.view.snapshot
+    mask = np.zeros(snapshot.count, bool)
+    if key.numbers.saved:
+        ranges: Sequence[Range] = rows_of_uids(snapshot, search.saved)
+    elif key.by_uid:
+        ranges = rows_of_uids(snapshot, key.numbers.resolve(last_uid(snapshot)))
+    else:
+        ranges = [(low - 1, high) for low, high in key.numbers.resolve(snapshot.count)]
+    for low, high in ranges:
+        mask[low:high] = True
+    return mask
+
+
+def _learn(search: _Search, name: str, within: Ints) -> Generator[Step, Any, None]:
+    """Has the files asked for dates or sizes that the index does not know yet."""
+    unknown = np.flatnonzero(within & (column(search.view.snapshot, name) < 0))
+    if not len(unknown):
+        return
+    end = int(unknown[-1]) + 1
+    ahead = Ahead(search.view, end, search.compute, LISTED)
+    for row in range(int(unknown[0]), end, WINDOW):
+        last = min(row + WINDOW, end)
+        if not np.any((unknown >= row) & (unknown < last)):
+            continue
+        read_dates(search.view, row, last)  # others may have had them computed meanwhile
+        if np.any(within[row:last] & (column(search.view.snapshot, name, [(row, last)]) < 0)):
+            yield from ahead.fill(row)
+        yield MORE
+
+
+def _of_text(search: _Search, key: Header | Addresses | Subject | Text, within: Ints) -> Steps:
+    """Keys that compare text: in a column where there is one, else in the files."""
+    view = search.view
+    if isinstance(key, Text):
+        if not key.text:
+            return within
+        kept = search.columns[of.REACH]
+        assert isinstance(kept, NumberColumn)
+        reaches = of.rows_of_column(view, kept, kept.values)
+        search.gone += np.flatnonzero(within & (reaches == 0)).tolist()
+        rows = np.flatnonzero(within & (reaches != 0))
+        return _marked(search, within, (yield from text_rows(view, rows, reaches, key.text, key.with_headers)))
+    names = _columns_of(key)
+    if names:
+        (name,) = names
+        texts = search.columns[name]
+        assert isinstance(texts, TextColumn)
+        if name != of.MESSAGE_ID:
+            mask = yield from texts_with(texts, key.text)
+            return within & of.rows_of_column(view, texts, mask)
+        # The column has the first identifier alone: it tells where to look.
+        mask = (yield from texts_with(texts, key.text.strip(b"<>"))) | of.empty_texts(texts)
+        within = within & of.rows_of_column(view, texts, mask)
+    assert isinstance(key, Header)
+    found = yield from header_rows(view, np.flatnonzero(within), key.name, key.text)
+    return _marked(search, within, found)
+
+
+def _marked(search: _Search, within: Ints, found: Found) -> Ints:
+    search.gone += found.gone
+    mask = np.zeros(len(within), bool)
+    mask[found.rows] = True
+    return mask

@@ -1,0 +1,57 @@
+"""A large message on its way out in pieces: `BODY[]` of a message that is not to be held in memory whole.
+
+The literal's length must be told first, so the file is read once for its size on the wire when the index does not know
+it, and once to be sent. A file that is shorter or longer than what was told (somebody wrote into it) is made to fit, as
+the protocol cannot take the number back.
+"""
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from doocot.errors import Kind, MailError
+from doocot.mailbox.read import GONE, open_file
+from doocot.mailbox.view import View
+from doocot.message.scan import crlf_chunks
+from doocot.store import maildir
+from doocot.store.files import Files
+from doocot.store.index.messages import files
+from doocot.store.snapshot import Piece
+from doocot.wire.flow import Job, Step
+
+LARGE = 1 << 20  # octets from which on a message is not read into memory
+CHUNK = 256 * 1024
+
+
+def stream(view: View, piece: Piece, before: bytes, after: bytes) -> Generator[Step, Any, None]:
+    """Steps that send `before`, the message of this piece of one row as a literal, and `after`."""
+    root, mailbox = view.live.root, view.live.row.id
+    uid = int(piece.chunk.uid[piece.low])
+    found = files(root.db.reader, mailbox, [(uid, uid)])
+    if not found:
+        raise MailError(Kind.EXPUNGE_ISSUED, GONE)
+    _, base, letters, target = found[0]
+    fd = open_file(root, maildir.folder_of(root, view.live.row.name), base, letters, target)
+    try:
+        size = int(piece.chunk.size[piece.low])
+        if size < 0:
+            size = yield Job(lambda: sum(map(len, crlf_chunks(_chunks(root.files, fd)))))
+        yield before + b"{%d}\r\n" % size
+        left = size
+        for chunk in crlf_chunks(_chunks(root.files, fd)):
+            data = chunk[:left].replace(b"\0", b"\x80")
+            left -= len(data)
+            yield data
+        while left > 0:
+            data = b" " * min(left, CHUNK)
+            left -= len(data)
+            yield data
+        yield after
+    finally:
+        root.files.close(fd)
+
+
+def _chunks(opened: Files, fd: int) -> Iterator[bytes]:
+    offset = 0
+    while chunk := opened.pread(fd, CHUNK, offset):
+        offset += len(chunk)
+        yield chunk
