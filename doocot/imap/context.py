@@ -1,0 +1,113 @@
+"""What every IMAP session of a worker is given: settings, who checks logins, who opens mail, who is told of events."""
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from doocot.auth.settings import AuthSettings
+from doocot.auth.types import AuthResult, LoginRequest, User
+from doocot.errors import MailError
+from doocot.wire.flow import Job, Step
+
+if TYPE_CHECKING:
+    from doocot.imap.session import ImapSession
+    from doocot.mailbox.ahead import Compute
+    from doocot.mailbox.user import Mail
+    from doocot.store.root import Root
+
+
+class Event(Protocol):
+    """The event function: see `doocot.events`."""
+
+    def __call__(self, name: str, /, **fields: Any) -> None: ...
+
+
+def nothing_to_do(root: "Root") -> None:
+    """Nobody settles: for tests that look at what is on disk before that."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImapContext:
+    """`authenticate` answers at once or by a Job; `sleep` gives a Job that takes so many seconds."""
+
+    auth: AuthSettings
+    authenticate: Callable[[LoginRequest], AuthResult | Job]
+    open_mail: Callable[[User], "Generator[Step, Any, Mail]"]
+    event: Event
+    new_session_id: Callable[[], str]
+    sleep: Callable[[float], Job]
+    unsettled: "Callable[[Root], None]" = nothing_to_do
+    compute: "Compute | None" = None
+    greeting: bytes = b"Doocot ready."
+    max_line: int = 65536
+    max_line_before_login: int = 8192
+    max_literal: int = 64 << 20
+    memory_literal: int = 128 << 10  # of one command; what is more goes to a file
+    idle_notify: float = 120.0
+    now: Callable[[], float] = time.monotonic
+    chunk: int = 64 << 10
+    starttls: bool = False
+    literal_minus: bool = False
+
+    def refused(self, session: "ImapSession", error: MailError) -> None:
+        """A command was refused for a reason that the log should keep."""
+        if error.detail:
+            self.event(
+                "mail_error",
+                service="imap",
+                user=session.user,
+                session=session.session_id,
+                kind=error.kind.value,
+                detail=error.detail,
+            )
+
+    def logged_in(self, session: "ImapSession", mechanism: str) -> None:
+        """A login succeeded."""
+        self.event("login", service="imap-login", **self._client(session, mechanism, session.user))
+
+    def login_failed(self, session: "ImapSession", mechanism: str, answer: AuthResult) -> None:
+        """A login was refused; `log` says more than the client was told."""
+        session.failed_logins += 1
+        if answer.log:
+            self.event(
+                "auth_failed",
+                user="",
+                remote_ip=session.peer.remote_ip,
+                session=session.session_id,
+                reason=answer.log,
+            )
+
+    def disconnected(self, session: "ImapSession") -> None:
+        """The connection is gone."""
+        if session.user:
+            self.event(
+                "imap_logout",
+                service="imap",
+                user=session.user,
+                session=session.session_id,
+                reason=session.reason or "Connection closed",
+                bytes_in=session.bytes_in,
+                bytes_out=session.bytes_out,
+                **session.counts,
+            )
+        else:
+            self.event(
+                "login_ended",
+                service="imap-login",
+                reason=f"Disconnected: {session.reason or 'Connection closed'}",
+                attempts=session.failed_logins,
+                **self._client(session, "", ""),
+            )
+
+    def _client(self, session: "ImapSession", mechanism: str, user: str) -> dict[str, Any]:
+        peer = session.peer
+        return {
+            "user": user,
+            "method": mechanism,
+            "remote_ip": peer.remote_ip,
+            "local_ip": peer.local_ip,
+            "tls": peer.tls,
+            "secured": peer.secured,
+            "session": session.session_id,
+        }

@@ -1,0 +1,45 @@
+"""CREATE (RFC 3501 §6.3.3); its USE parameter (RFC 6154 §3) may only ask for what the configuration says."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from doocot.imap import names
+from doocot.imap.command import Bad, Ok, Result, State, Steps, command
+from doocot.mailbox import manage
+from doocot.wire.cursor import Cursor
+from doocot.wire.flow import Job
+
+if TYPE_CHECKING:
+    from doocot.imap.session import ImapSession
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """`create = "CREATE" SP mailbox [SP "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")"]`"""
+
+    mailbox: str
+    special_use: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, c: Cursor) -> "Create":
+        name = names.mailbox(c.sp())
+        if not c.try_sp() or c.at_end():
+            return cls(name)
+        c.open_paren()
+        if c.keyword() != b"USE":
+            raise Bad(b"Unknown CREATE parameter.")
+        uses = c.sp().flag_list()
+        c.close_paren()
+        return cls(name, tuple(use.decode("ascii") for use in uses))
+
+
+@command("CREATE", state=State.LOGGED_IN, parse=Create.parse)
+def create(session: "ImapSession", args: Create, by_uid: bool) -> Result:
+    return _create(session, args)
+
+
+def _create(session: "ImapSession", args: Create) -> Steps:
+    mail = session.mail
+    assert mail is not None
+    yield Job(lambda: manage.create(mail, args.mailbox, args.special_use))
+    return Ok(b"Create completed.")

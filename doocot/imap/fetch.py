@@ -1,0 +1,330 @@
+"""FETCH and UID FETCH (RFC 3501 §6.4.5): the item list is compiled once into a plan of columns and cached."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from doocot.errors import Kind, MailError
+from doocot.imap.command import Bad, Ok, Result, State, command
+from doocot.imap.fetch_items import Binary, Body, Item, Items, Plain, parse_items
+from doocot.imap.sets import rows_of
+from doocot.imap.untagged import condstore, vanished
+from doocot.mailbox import change, facts
+from doocot.mailbox import fetch as columns
+from doocot.mailbox.ahead import Ahead
+from doocot.mailbox.change import FlagChange, Operation
+from doocot.mailbox.fetch import Column, Missing, Plan, render
+from doocot.mailbox.read import GONE, Message
+from doocot.mailbox.stream import stream
+from doocot.mailbox.view import Delta, View, sync
+from doocot.message.bodystructure import body
+from doocot.message.sections import Section, SectionText, binary, section
+from doocot.store.index.database import Busy
+from doocot.store.index.messages import SEEN, Range
+from doocot.store.snapshot import Piece, column, pieces, uid_ranges
+from doocot.wire.cursor import Cursor
+from doocot.wire.flow import MORE, Job, Step
+from doocot.wire.numset import NumSet
+
+if TYPE_CHECKING:
+    from doocot.imap.session import ImapSession
+
+_MODSEQ = Plain(b"MODSEQ")
+BULK = 50  # messages from which on a header section that somebody asks for becomes a Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """`fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" ... ")") [SP fetch-modifiers]`"""
+
+    messages: NumSet
+    items: Items
+
+    @classmethod
+    def parse(cls, c: Cursor) -> "Fetch":
+        return cls(c.sp().sequence_set(), parse_items(c.sp()))
+
+
+def _text(message: Message) -> bytes:
+    return body(message.part)
+
+
+_COLUMNS = {
+    b"UID": columns.UID,
+    b"FLAGS": columns.FLAGS,
+    b"MODSEQ": columns.MODSEQ,
+    b"INTERNALDATE": columns.INTERNALDATE,
+    b"RFC822.SIZE": columns.SIZE,
+    b"ENVELOPE": Column(b"ENVELOPE %b", columns.fact_arguments(facts.ENVELOPE)),
+    b"BODYSTRUCTURE": Column(b"BODYSTRUCTURE %b", columns.fact_arguments(facts.BODYSTRUCTURE)),
+    b"BODY": columns.file_column(b"BODY %b", _text),
+}
+
+
+_FACTS = {b"ENVELOPE": facts.ENVELOPE, b"BODYSTRUCTURE": facts.BODYSTRUCTURE}
+
+
+def _part_of(octets: bytes | None, wanted: tuple[int, int] | None) -> bytes:
+    """An nstring literal of the octets, or of the part `<origin.length>` of them."""
+    if octets is None:
+        return b"NIL"
+    if wanted is not None:
+        octets = octets[wanted[0] : wanted[0] + wanted[1]]
+    return b"{%d}\r\n%b" % (len(octets), octets)
+
+
+def _body_section(item: Body, message: Message) -> bytes:
+    if item.section.text is SectionText.WHOLE and not item.section.path and b"\0" not in message.raw:
+        return _part_of(message.data, item.partial)
+    return _part_of(section(message.data, message.part, item.section), item.partial)
+
+
+def _binary_section(item: Binary, message: Message) -> bytes:
+    octets = binary(message.data, message.part, item.path)
+    if item.size_only:
+        return b"%d" % len(octets or b"")
+    # literal8 always: BINARY says that there may be NULs (RFC 3516 §4.3), and which parts have some is nobody's
+    # business.
+    return b"NIL" if octets is None else b"~" + _part_of(octets, item.partial)
+
+
+def _column(item: Item, header_sets: dict[Body, int]) -> Column:
+    if isinstance(item, Plain):
+        return _COLUMNS[item.name]
+    label = item.label.replace(b"%", b"%%")
+    if isinstance(item, Binary):
+        return columns.file_column(label + b" %b", partial(_binary_section, item))
+    if item in header_sets:
+        return Column(label + b" %b", columns.fact_arguments(header_sets[item]))
+    return columns.file_column(label + b" %b", partial(_body_section, item))
+
+
+@lru_cache(maxsize=1024)
+def _plan(items: tuple[Item, ...], header_sets: tuple[tuple[Body, int], ...]) -> Plan:
+    known = dict(header_sets)
+    return columns.plan([_column(item, known) for item in items])
+
+
+@lru_cache(maxsize=1024)
+def _normal(items: Items, with_uid: bool, with_modseq: bool) -> tuple[Item, ...]:
+    """The items to answer: UID FETCH adds UID (RFC 3501 §6.4.8), CHANGEDSINCE adds MODSEQ (RFC 7162 §3.1.4.1)."""
+    found = list(items.items)
+    if with_uid and Plain(b"UID") not in found:
+        found.insert(0, Plain(b"UID"))
+    if with_modseq and Plain(b"MODSEQ") not in found:
+        found.append(Plain(b"MODSEQ"))
+    return tuple(found)
+
+
+@command("FETCH", "UID FETCH", state=State.SELECTED, parse=Fetch.parse, expunge=False)
+def fetch(session: "ImapSession", args: Fetch, by_uid: bool) -> Result:
+    view = session.view
+    assert view is not None
+    items = args.items
+    rows = rows_of(session, args.messages, by_uid)
+    gone = b""
+    if items.changed_since is not None or _MODSEQ in items.items:
+        gone = condstore(session)
+    if items.changed_since is not None:
+        if items.vanished:
+            gone += _vanished(session, args, by_uid)
+        rows = _changed(view, rows, items.changed_since)
+    wanted = _normal(items, by_uid, items.changed_since is not None)
+    if not view.read_only and any(not isinstance(item, Plain) and item.sets_seen for item in wanted):
+        return _marking_seen(session, wanted, rows, gone)
+    if len(rows) == 1 and rows[0][1] - rows[0][0] == 1:
+        plan = _plan(wanted, _header_sets(session, wanted, 1))
+        (piece,) = pieces(view.snapshot, *rows[0])
+        if not (plan.reads_files and columns.is_large(piece)):
+            try:
+                return Ok(b"Fetch completed.", data=gone + render(view, plan, piece))
+            except Missing:
+                pass
+    return _long(session, wanted, rows, gone)
+
+
+def _facts_of(items: tuple[Item, ...]) -> tuple[int, ...]:
+    """The Facts that the items are made of."""
+    return tuple(_FACTS[item.name] for item in items if isinstance(item, Plain) and item.name in _FACTS)
+
+
+def _header_sets(session: "ImapSession", items: tuple[Item, ...], count: int) -> tuple[tuple[Body, int], ...]:
+    """Which header sections are (or, for many messages, become) Facts, and their ids."""
+    view = session.view
+    assert view is not None
+    found = []
+    for item in items:
+        if isinstance(item, Body) and item.names and item.partial is None and not item.section.path:
+            if item.section.text is not SectionText.HEADER_FIELDS:
+                continue
+            number = facts.header_set(view.live.root, item.names, register=count >= BULK)
+            if number is not None:
+                found.append((item, number))
+    return tuple(found)
+
+
+def _changed(view: View, rows: list[Range], since: int) -> list[Range]:
+    """The rows whose modseq is above `since`."""
+    found: list[Range] = []
+    for low, high in rows:
+        for row in (np.flatnonzero(column(view.snapshot, "modseq", [(low, high)]) > since) + low).tolist():
+            if found and found[-1][1] == row:
+                found[-1] = (found[-1][0], row + 1)
+            else:
+                found.append((row, row + 1))
+    return found
+
+
+def _vanished(session: "ImapSession", args: Fetch, by_uid: bool) -> bytes:
+    """`UID FETCH ... (CHANGEDSINCE n VANISHED)`: what was expunged since (RFC 7162 §3.2.6)."""
+    if not by_uid or b"QRESYNC" not in session.enabled:
+        raise Bad(b"VANISHED needs UID FETCH and QRESYNC enabled.")
+    assert args.items.changed_since is not None
+    return vanished(session, args.messages, args.items.changed_since)
+
+
+def _marking_seen(
+    session: "ImapSession", items: tuple[Item, ...], rows: list[Range], before: bytes
+) -> Generator[Step, Any, Ok]:
+    """`BODY[...]` sets \\Seen; the new FLAGS come with the messages that it changed (RFC 3501 §6.4.5)."""
+    view = session.view
+    assert view is not None
+    if before:
+        yield before
+    unseen = [one for low, high in rows for one in _without_seen(view, low, high)]
+    if unseen:
+        seen = FlagChange(Operation.ADD, SEEN, frozenset())
+        uids = uid_ranges(view.snapshot, unseen)
+        try:
+            result = change.set_flags(view, uids, seen, wait=False)
+        except Busy:
+            result = yield Job(lambda: change.set_flags(view, uids, seen, wait=True))
+        if result.change is not None:
+            session.context.unsettled(view.live.root)
+            told = sync(view, expunge=False, hide=result.change.position)
+            assert told is not None
+            session.later(told)
+    with_flags = items if Plain(b"FLAGS") in items else (Plain(b"FLAGS"), *items)
+    if b"CONDSTORE" in session.enabled and Plain(b"MODSEQ") not in items:
+        with_flags = (Plain(b"MODSEQ"), *with_flags)  # a change of flags comes with it, RFC 7162 §3.2
+    try:
+        for run, altered in _split(rows, unseen):
+            yield from _long(session, with_flags if altered else items, run, b"")
+    except MailError:  # not all of them came, but all are seen now
+        marked = np.concatenate([np.arange(low, high) for low, high in unseen]) if unseen else np.empty(0, "i8")
+        session.later(Delta(marked[:0], marked[:0], marked, -1))
+        raise
+    return Ok(b"Fetch completed.")
+
+
+def _without_seen(view: View, low: int, high: int) -> list[Range]:
+    found: list[Range] = []
+    for row in (np.flatnonzero(column(view.snapshot, "flags", [(low, high)]) & np.uint32(SEEN) == 0) + low).tolist():
+        if found and found[-1][1] == row:
+            found[-1] = (found[-1][0], row + 1)
+        else:
+            found.append((row, row + 1))
+    return found
+
+
+def _split(rows: list[Range], marked: list[Range]) -> list[tuple[list[Range], bool]]:
+    """The rows in order, cut where they enter or leave a marked range."""
+    cuts: list[tuple[list[Range], bool]] = []
+    for low, high in rows:
+        at = low
+        for first, last in marked:
+            if last <= at or first >= high:
+                continue
+            if first > at:
+                cuts.append(([(at, first)], False))
+            cuts.append(([(first, last)], True))
+            at = last
+        if at < high:
+            cuts.append(([(at, high)], False))
+    return cuts
+
+
+def _long(
+    session: "ImapSession", items: tuple[Item, ...], rows: list[Range], before: bytes
+) -> Generator[Step, Any, Ok]:
+    view = session.view
+    assert view is not None
+    if before:
+        yield before
+    count = sum(high - low for low, high in rows)
+    header_sets = _header_sets(session, items, count)
+    plan = _plan(items, header_sets)
+    sets = tuple((number, tuple(sorted(item.section.names))) for item, number in header_sets)
+    ahead = Ahead(view, rows[-1][1] if rows else 0, session.context.compute, _facts_of(items), sets)
+    lost = False
+    for low, high in rows:
+        row = low
+        while row < high:
+            piece = columns.next_piece(view, plan, row, high)
+            row += piece.high - piece.low
+            whole = _whole_body(items) if plan.reads_files and columns.is_large(piece) else None
+            if whole is not None:
+                yield from _streamed(view, items, whole, piece)
+                continue
+            try:
+                yield render(view, plan, piece)
+            except Missing:
+                yield from ahead.fill(piece.row, piece.row + piece.high - piece.low)
+                lost = (yield from _again(view, plan, piece)) or lost
+            except MailError as error:
+                if error.kind is not Kind.EXPUNGE_ISSUED:
+                    raise
+                lost = (yield from _again(view, plan, piece)) or lost
+            yield MORE
+    if lost:
+        raise MailError(Kind.EXPUNGE_ISSUED, GONE)
+    return Ok(b"Fetch completed.")
+
+
+def _again(view: View, plan: Plan, piece: Piece) -> Generator[Step, Any, bool]:
+    """The piece once more, message by message: after its Facts were computed, or as the file of one is gone.
+
+    All that are there are sent (RFC 2180 §4.1.2); True when one is not.
+    """
+    lost = False
+    for number in range(piece.row, piece.row + piece.high - piece.low):
+        for fresh in pieces(view.snapshot, number, number + 1):
+            try:
+                yield render(view, plan, fresh)
+            except Missing:
+                lost = True
+            except MailError as error:
+                if error.kind is not Kind.EXPUNGE_ISSUED:
+                    raise
+                lost = True
+    return lost
+
+
+def _whole_body(items: tuple[Item, ...]) -> int | None:
+    """Where the one whole `BODY[]` is in the list, when it is the only item that needs the file."""
+    found = [number for number, item in enumerate(items) if not isinstance(item, Plain) or item.name == b"BODY"]
+    if len(found) != 1:
+        return None
+    item = items[found[0]]
+    whole = isinstance(item, Body) and item.section == Section() and item.partial is None
+    return found[0] if whole else None
+
+
+def _streamed(view: View, items: tuple[Item, ...], whole: int, piece: Piece) -> Generator[Step, Any, None]:
+    """A large message: the items around its body, and the body from the file in pieces."""
+    item = items[whole]
+    assert isinstance(item, Body)
+    before, after = items[:whole], items[whole + 1 :]
+    head = b"* %d FETCH (" % (piece.row + 1) + _inside(view, before, piece) + (b" " if before else b"")
+    tail = (b" " if after else b"") + _inside(view, after, piece) + b")\r\n"
+    yield from stream(view, piece, head + item.label + b" ", tail)
+
+
+def _inside(view: View, items: tuple[Item, ...], piece: Piece) -> bytes:
+    """What stands for these items between the parentheses."""
+    if not items:
+        return b""
+    return render(view, _plan(items, ()), piece).partition(b"(")[2].removesuffix(b")\r\n")

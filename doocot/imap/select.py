@@ -1,0 +1,170 @@
+"""SELECT, EXAMINE, CLOSE and UNSELECT (RFC 3501 §6.3.1-6.3.2, §6.4.2, RFC 3691), with CONDSTORE and QRESYNC (RFC
+7162)."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from doocot.imap import names, untagged
+from doocot.imap.command import Bad, Ok, Result, State, Steps, command
+from doocot.imap.sets import rows_of_ranges
+from doocot.mailbox import user
+from doocot.mailbox.fetch import ROWS
+from doocot.mailbox.view import View
+from doocot.store.index.messages import SEEN
+from doocot.store.snapshot import column, pieces
+from doocot.wire.cursor import BadSyntax, Cursor
+from doocot.wire.flow import MORE, Step
+from doocot.wire.numset import NumSet, parse_num_set
+
+if TYPE_CHECKING:
+    from doocot.imap.session import ImapSession
+
+ALL = parse_num_set(b"1:*")
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """`QRESYNC (uidvalidity modseq [known-uids [seq-match-data]])` (RFC 7162 §3.2.5); the last is only a hint."""
+
+    uid_validity: int
+    modseq: int
+    known_uids: NumSet
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """`select = "SELECT" SP mailbox [SP "(" select-param *(SP select-param) ")"]`
+
+    `mailbox` is as it came: also for what is no name "no mailbox is selected" afterwards (RFC 3501 §6.3.1).
+    """
+
+    mailbox: bytes
+    utf8: bool
+    condstore: bool = False
+    resync: Resync | None = None
+
+    @classmethod
+    def parse(cls, c: Cursor) -> "Select":
+        mailbox = c.sp().astring()
+        condstore, resync = False, None
+        if c.try_sp():
+            c.open_paren()
+            while not c.take(b")"):
+                name = c.keyword()
+                if name == b"CONDSTORE":
+                    condstore = True
+                elif name == b"QRESYNC":
+                    resync = _resync(c.sp())
+                else:
+                    raise BadSyntax("unknown SELECT parameter", c.position)
+                c.try_sp()
+        return cls(mailbox, c.utf8, condstore, resync)
+
+
+def _resync(c: Cursor) -> Resync:
+    c.open_paren()
+    validity = c.nz_number()
+    modseq = c.sp().mod_sequence_value()
+    known = ALL
+    if c.try_sp() and not c.at(b"("):
+        known = c.sequence_set()
+        c.try_sp()
+    if c.at(b"("):  # seq-match-data
+        c.open_paren().sequence_set()
+        c.sp().sequence_set()
+        c.close_paren()
+    c.close_paren()
+    return Resync(validity, modseq, known)
+
+
+@command("SELECT", state=State.LOGGED_IN, parse=Select.parse, sync=False)
+def select(session: "ImapSession", args: Select, by_uid: bool) -> Result:
+    return _open(session, args, read_only=False)
+
+
+@command("EXAMINE", state=State.LOGGED_IN, parse=Select.parse, sync=False)
+def examine(session: "ImapSession", args: Select, by_uid: bool) -> Result:
+    return _open(session, args, read_only=True)
+
+
+def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
+    assert session.mail is not None
+    if args.resync is not None and b"QRESYNC" not in session.enabled:
+        raise Bad(b"QRESYNC not enabled.")
+    if session.view is not None:
+        leave(session)
+        yield b"* OK [CLOSED] Previous mailbox closed.\r\n"
+    if args.condstore:
+        session.enabled.add(b"CONDSTORE")
+    mailbox = names.decoded(args.mailbox, args.utf8)
+    view = yield from user.select(session.mail, mailbox, read_only=read_only)
+    session.view, session.mailbox, session.state = view, mailbox, State.SELECTED
+    session.told_exists = view.snapshot.count
+    yield opened(session, view)
+    resync = args.resync
+    if resync is not None and resync.uid_validity == view.live.row.uid_validity:
+        yield from _resynchronise(session, view, resync)
+    text = b"Examine completed." if read_only else b"Select completed."
+    return Ok(text, code=b"READ-ONLY" if read_only else b"READ-WRITE")
+
+
+def opened(session: "ImapSession", view: View) -> bytes:
+    """What SELECT tells of the mailbox (RFC 3501 §6.3.1)."""
+    row = view.live.row
+    session.known_sets = {
+        int(number) for chunk in view.snapshot.chunks for number in np.unique(chunk.flags >> np.uint32(8))
+    }
+    first = first_unseen(view)
+    lines = [
+        b"* %d EXISTS" % view.snapshot.count,
+        b"* %d RECENT" % untagged.recent_count(view),
+    ]
+    if first:
+        lines.append(b"* OK [UNSEEN %d] First unseen." % first)
+    lines += [
+        b"* OK [UIDVALIDITY %d] UIDs valid" % row.uid_validity,
+        b"* OK [UIDNEXT %d] Predicted next UID" % row.uid_next,
+        b"* OK [HIGHESTMODSEQ %d] Highest" % untagged.highest_modseq(view),
+    ]
+    return untagged.flags_lines(session) + b"\r\n".join(lines) + b"\r\n"
+
+
+def _resynchronise(session: "ImapSession", view: View, resync: Resync) -> Generator[Step, Any, None]:
+    """What vanished and what changed since the client was last here, of the UIDs it knows (RFC 7162 §3.2.5.1-2)."""
+    gone = untagged.vanished(session, resync.known_uids, resync.modseq)
+    if gone:
+        yield gone
+    known = rows_of_ranges(view.snapshot, resync.known_uids.resolve(max(view.live.row.uid_next - 1, 1)))
+    changed = [
+        np.flatnonzero(column(view.snapshot, "modseq", [(low, high)]) > resync.modseq) + low for low, high in known
+    ]
+    rows = np.concatenate(changed) if changed else np.empty(0, "i8")
+    for start in range(0, len(rows), ROWS):
+        yield b"".join(untagged.rendered(view, untagged.RESYNC, rows[start : start + ROWS]))
+        yield MORE
+
+
+def first_unseen(view: View) -> int:
+    """The sequence number of the first message without \\Seen, 0 when there is none."""
+    for piece in pieces(view.snapshot, 0, view.snapshot.count):
+        found = np.flatnonzero(piece.chunk.flags[piece.low : piece.high] & SEEN == 0)
+        if len(found):
+            return piece.row + int(found[0]) + 1
+    return 0
+
+
+def leave(session: "ImapSession") -> None:
+    """No mailbox is selected any more."""
+    assert session.mail is not None
+    assert session.view is not None
+    user.deselect(session.mail, session.view)
+    session.view, session.mailbox, session.state, session.saved = None, "", State.AUTHENTICATED, ()
+
+
+@command("UNSELECT", state=State.SELECTED, sync=False)
+def unselect(session: "ImapSession", _: None, by_uid: bool) -> Result:
+    leave(session)
+    return Ok(b"Unselect completed.")

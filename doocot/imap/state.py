@@ -1,0 +1,97 @@
+"""NOOP, CHECK, LOGOUT, STARTTLS, ID and ENABLE: commands that move nothing but the connection's state."""
+
+from typing import TYPE_CHECKING
+
+from doocot.imap.command import Bad, Ok, Result, State, command
+from doocot.wire.cursor import Cursor
+from doocot.wire.flow import CLOSE, START_TLS
+
+if TYPE_CHECKING:
+    from doocot.imap.session import ImapSession
+
+MAX_ID_FIELDS = 30  # RFC 2971 §3.3
+ENABLABLE = (b"CONDSTORE", b"QRESYNC")
+
+
+@command("NOOP", state=State.ANY)
+def noop(session: "ImapSession", _: None, by_uid: bool) -> Result:
+    """RFC 3501 §6.1.2: the answer tells what changed."""
+    return Ok(b"NOOP completed.")
+
+
+@command("CHECK", state=State.SELECTED)
+def check(session: "ImapSession", _: None, by_uid: bool) -> Result:
+    """RFC 3501 §6.4.1: everything acknowledged is on disk already."""
+    return Ok(b"Check completed.")
+
+
+@command("LOGOUT", state=State.ANY, sync=False)
+def logout(session: "ImapSession", _: None, by_uid: bool) -> Result:
+    """RFC 3501 §6.1.3."""
+    session.reason = "Logged out"
+    session.pending = CLOSE
+    return Ok(b"Logout completed.", data=b"* BYE Logging out\r\n")
+
+
+@command("STARTTLS", state=State.NOT_AUTHENTICATED)
+def starttls(session: "ImapSession", _: None, by_uid: bool) -> Result:
+    """RFC 3501 §6.2.1: what was sent in the clear behind the command is thrown away."""
+    if session.peer.tls or not session.context.starttls:
+        raise Bad(b"TLS is already active." if session.peer.tls else b"TLS support isn't enabled.")
+    session.pending = START_TLS
+    return Ok(b"Begin TLS negotiation now.")
+
+
+def parse_id(cursor: Cursor) -> list[tuple[bytes, bytes | None]]:
+    """`id = "ID" SP id_params_list` (RFC 2971 §4)."""
+    cursor.sp()
+    if cursor.take(b"NIL") or cursor.take(b"nil"):
+        return []
+    cursor.open_paren()
+    fields: list[tuple[bytes, bytes | None]] = []
+    while not cursor.at(b")"):
+        if fields:
+            cursor.sp()
+        name = cursor.string()
+        cursor.sp()
+        fields.append((name, cursor.nstring()))
+        if len(fields) > MAX_ID_FIELDS:
+            raise Bad(b"Too many ID fields.")
+    cursor.close_paren()
+    return fields
+
+
+@command("ID", state=State.ANY, parse=parse_id)
+def identify(session: "ImapSession", fields: list[tuple[bytes, bytes | None]], by_uid: bool) -> Result:
+    """RFC 2971: who the client is goes to the log, once."""
+    if fields and not session.id_sent:
+        session.id_sent = True
+        known = {name.decode("utf-8", "replace"): (value or b"").decode("utf-8", "replace") for name, value in fields}
+        session.context.event("imap_id_received", user=session.user, id=known)
+    return Ok(b"ID completed.", data=b'* ID ("name" "Doocot")\r\n')
+
+
+def parse_enable(cursor: Cursor) -> list[bytes]:
+    """`enable = "ENABLE" 1*(SP capability)` (RFC 5161 §3.1)."""
+    names = []
+    while cursor.try_sp():
+        names.append(cursor.keyword())
+    if not names:
+        cursor.sp()
+    return names
+
+
+@command("ENABLE", state=State.AUTHENTICATED | State.SELECTED, parse=parse_enable)
+def enable(session: "ImapSession", names: list[bytes], by_uid: bool) -> Result:
+    """RFC 5161; QRESYNC brings CONDSTORE with it (RFC 7162 §3.2.3)."""
+    new = [name for name in names if name in ENABLABLE and name not in session.enabled]
+    data = b"* ENABLED%b\r\n" % b"".join(b" " + name for name in dict.fromkeys(new))
+    for name in new:
+        session.enabled.add(name)
+        if name == b"QRESYNC":
+            session.enabled.add(b"CONDSTORE")
+    if session.view is not None and b"CONDSTORE" in new + [b"CONDSTORE"] * (b"QRESYNC" in new):
+        from doocot.imap.untagged import highest_modseq
+
+        data += b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % highest_modseq(session.view)
+    return Ok(b"Enabled.", data=data)

@@ -1,0 +1,105 @@
+"""STATUS (RFC 3501 §6.3.10) with HIGHESTMODSEQ (RFC 7162 §3.1.5) and SIZE (RFC 8438)."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from doocot.imap import names
+from doocot.imap.command import Bad, Ok, Result, State, Steps, command
+from doocot.mailbox import status as mailbox_status
+from doocot.mailbox.namespaces import Place
+from doocot.mailbox.places import find
+from doocot.store.index.mailboxes import MailboxRow
+from doocot.wire.cursor import Cursor
+from doocot.wire.flow import Step
+from doocot.wire.respond import astring
+
+if TYPE_CHECKING:
+    from doocot.imap.session import ImapSession
+
+ITEMS = (b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"HIGHESTMODSEQ", b"SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"`; `echo` is the name as it came."""
+
+    mailbox: str
+    echo: bytes
+    items: tuple[bytes, ...]
+
+    @classmethod
+    def parse(cls, c: Cursor) -> "Status":
+        echo = c.sp().astring()
+        return cls(names.decoded(echo, c.utf8), echo, parse_items(c.sp()))
+
+
+def parse_items(c: Cursor) -> tuple[bytes, ...]:
+    """The items in the order of their answer, each once."""
+    wanted = c.paren_list(c.keyword, empty=True)
+    if not wanted:
+        raise Bad(b"Empty status list.")
+    unknown = next((item for item in wanted if item not in ITEMS), None)
+    if unknown is not None:
+        raise Bad(b"Invalid status item %b." % unknown)
+    return tuple(item for item in ITEMS if item in wanted)
+
+
+@command("STATUS", state=State.LOGGED_IN, parse=Status.parse)
+def status(session: "ImapSession", args: Status, by_uid: bool) -> Result:
+    assert session.mail is not None
+    place = find(session.mail, args.mailbox)
+    enabled(session, args.items)
+    line = known(session, place, args.echo, args.items)
+    if line is None:
+        return _counted(session, place, args)
+    return _answer(session, place, line)
+
+
+def _counted(session: "ImapSession", place: Place, args: Status) -> Steps:
+    line = yield from counted(session, place, args.echo, args.items)
+    return _answer(session, place, line)
+
+
+def _answer(session: "ImapSession", place: Place, line: bytes) -> Ok:
+    if session.view is not None and session.view.live.row.name == place.name:
+        return Ok(b"Status on selected mailbox completed.", b"CLIENTBUG", line)
+    return Ok(b"Status completed.", data=line)
+
+
+def enabled(session: "ImapSession", items: tuple[bytes, ...]) -> None:
+    """Who asks for HIGHESTMODSEQ has CONDSTORE (RFC 7162 §3.1)."""
+    if b"HIGHESTMODSEQ" in items:
+        session.enabled.add(b"CONDSTORE")
+
+
+def known(session: "ImapSession", place: Place, echo: bytes, items: tuple[bytes, ...]) -> bytes | None:
+    """The response, when nothing need be waited for."""
+    assert session.mail is not None
+    row = mailbox_status.known(session.mail, place, unseen=b"UNSEEN" in items, size=b"SIZE" in items)
+    return _line(session, row, echo, items) if row is not None else None
+
+
+def counted(session: "ImapSession", place: Place, echo: bytes, items: tuple[bytes, ...]) -> Generator[Step, Any, bytes]:
+    """Steps to the response."""
+    assert session.mail is not None
+    row = yield from mailbox_status.counted(
+        session.mail, place, unseen=b"UNSEEN" in items, size=b"SIZE" in items, compute=session.context.compute
+    )
+    return _line(session, row, echo, items)
+
+
+def _line(session: "ImapSession", row: MailboxRow, echo: bytes, items: tuple[bytes, ...]) -> bytes:
+    assert session.mail is not None
+    values = {
+        b"MESSAGES": row.messages,
+        b"UIDNEXT": row.uid_next,
+        b"UIDVALIDITY": row.uid_validity,
+        b"UNSEEN": row.unseen,
+        b"HIGHESTMODSEQ": max(row.modseq, 1),
+        b"SIZE": max(row.size, 0),
+    }
+    if b"RECENT" in items:
+        values[b"RECENT"] = mailbox_status.recent(session.mail, row)
+    told = b" ".join(b"%b %d" % (item, values[item]) for item in items)
+    return b"* STATUS %b (%b)\r\n" % (astring(echo), told)

@@ -1,0 +1,171 @@
+"""What a client is told of changes, as untagged responses (RFC 3501 §7.3-7.4, RFC 7162 §3.2.10)."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from doocot.mailbox import fetch
+from doocot.mailbox.view import Delta, View, merge
+from doocot.store.index.messages import Range, expunged_since
+from doocot.store.root import keyword_names
+from doocot.store.snapshot import Ints, Piece, column, gathered, pieces, row_of_uid
+from doocot.wire.numset import NumSet, format_numbers, format_ranges
+
+if TYPE_CHECKING:
+    from doocot.imap.session import ImapSession
+
+EXPUNGES = 1000  # lines of one part
+SYSTEM_FLAGS = b"\\Answered \\Flagged \\Deleted \\Seen \\Draft"
+
+_FLAGS = fetch.plan([fetch.FLAGS])
+_UID_FLAGS = fetch.plan([fetch.UID, fetch.FLAGS])
+_FLAGS_MODSEQ = fetch.plan([fetch.MODSEQ, fetch.FLAGS])
+_UID_FLAGS_MODSEQ = fetch.plan([fetch.UID, fetch.MODSEQ, fetch.FLAGS])
+RESYNC = fetch.plan([fetch.UID, fetch.FLAGS, fetch.MODSEQ])
+_MODSEQ = fetch.plan([fetch.MODSEQ])
+_UID_MODSEQ = fetch.plan([fetch.UID, fetch.MODSEQ])
+
+
+def recent_count(view: View) -> int:
+    """How many messages are \\Recent in this session."""
+    return view.snapshot.count - row_of_uid(view.snapshot, view.recent_from)
+
+
+def changes(session: "ImapSession", delta: Delta, by_uid: bool) -> bytes:
+    """Everything that `changes_in_parts` tells."""
+    return b"".join(changes_in_parts(session, delta, by_uid))
+
+
+def changes_in_parts(session: "ImapSession", delta: Delta, by_uid: bool) -> Iterator[bytes]:
+    """EXPUNGE or VANISHED, EXISTS and RECENT, then the flags that others changed; a part takes below a millisecond."""
+    view = session.view
+    assert view is not None
+    if len(delta.gone):
+        if b"QRESYNC" in session.enabled:
+            yield b"* VANISHED %b\r\n" % format_numbers(delta.gone_uids)
+        else:
+            numbers = (delta.gone[::-1] + 1).tolist()
+            for low in range(0, len(numbers), EXPUNGES):
+                part = numbers[low : low + EXPUNGES]
+                yield (b"* %d EXPUNGE\r\n" * len(part)) % tuple(part)
+    before = view.snapshot.count if delta.exists < 0 else session.told_exists
+    changed = np.concatenate((delta.altered, delta.hidden)) if len(delta.hidden) else delta.altered
+    yield new_keywords(session, changed, before)
+    session.told_exists = view.snapshot.count
+    if delta.exists >= 0:
+        yield b"* %d EXISTS\r\n* %d RECENT\r\n" % (delta.exists, recent_count(view))
+    condstore = b"CONDSTORE" in session.enabled
+    with_uid = by_uid or b"QRESYNC" in session.enabled
+    if len(delta.hidden) and condstore:  # a silent STORE still tells the new mod-sequences, RFC 7162 §3.1.3
+        yield from rendered(view, _UID_MODSEQ if with_uid else _MODSEQ, delta.hidden)
+    if len(delta.altered):
+        plan = (_UID_FLAGS_MODSEQ if with_uid else _FLAGS_MODSEQ) if condstore else (_UID_FLAGS if with_uid else _FLAGS)
+        yield from rendered(view, plan, delta.altered)
+
+
+def is_long(delta: Delta) -> bool:
+    """Whether telling it takes longer than others should wait."""
+    return len(delta.gone) + len(delta.altered) + len(delta.hidden) > 2 * fetch.ROWS
+
+
+def new_keywords(session: "ImapSession", altered: Ints, before: int) -> bytes:
+    """FLAGS and PERMANENTFLAGS again, when a message has a keyword that is new to the client (RFC 3501 §7.2.6)."""
+    view = session.view
+    assert view is not None
+    flags = column(view.snapshot, "flags")
+    sets = set(np.unique(flags[altered] >> np.uint32(8)).tolist()) if len(altered) else set()
+    sets.update(np.unique(flags[before:] >> np.uint32(8)).tolist())
+    if sets <= session.known_sets:
+        return b""
+    told = _keywords(session)
+    session.known_sets |= sets
+    return flags_lines(session) if _keywords(session) != told else b""
+
+
+def flags_lines(session: "ImapSession") -> bytes:
+    """`FLAGS` and `PERMANENTFLAGS` (RFC 3501 §7.1, §7.2.6)."""
+    view = session.view
+    assert view is not None
+    keywords = b"".join(b" " + name.encode() for name in sorted(_keywords(session)))
+    permanent = b"" if view.read_only else SYSTEM_FLAGS + keywords + b" \\*"
+    text = b"Read-only mailbox." if view.read_only else b"Flags permitted."
+    return b"* FLAGS (%b%b)\r\n* OK [PERMANENTFLAGS (%b)] %b\r\n" % (SYSTEM_FLAGS, keywords, permanent, text)
+
+
+def _keywords(session: "ImapSession") -> set[str]:
+    """The keywords that the client was told of."""
+    view = session.view
+    assert view is not None
+    return {name for number in session.known_sets for name in keyword_names(view.live.root, number)}
+
+
+def rendered(view: View, plan: fetch.Plan, rows: Ints) -> Iterator[bytes]:
+    """FETCH responses of these ascending rows, in parts."""
+    first, count = int(rows[0]), len(rows)
+    if int(rows[-1]) - first + 1 == count:
+        for piece in pieces(view.snapshot, first, first + count, fetch.ROWS):
+            yield fetch.render(view, plan, piece)
+        return
+    chunk, numbers = gathered(view.snapshot, rows), (rows + 1).tolist()
+    for low in range(0, count, fetch.ROWS):
+        high = min(low + fetch.ROWS, count)
+        yield fetch.render(view, plan, Piece(chunk, low, high, 0), numbers[low:high])
+
+
+def vanished(session: "ImapSession", uids: NumSet, since: int) -> bytes:
+    """`VANISHED (EARLIER)`: those of the UIDs that were expunged after `since` (RFC 7162 §3.2.10.1).
+
+    Where the log does not reach back so far, all of them that are not there: more than needed, never less.
+    """
+    view = session.view
+    assert view is not None
+    wanted = uids.resolve(view.live.row.uid_next - 1)
+    gone = expunged_since(view.live.root.db.reader, view.live.row.id, since)
+    there = column(view.snapshot, "uid")
+    last = view.live.row.uid_next - 1
+    looked_at = _common(wanted, merge(gone) if gone is not None else [(1, last)])
+    told = [gap for low, high in looked_at for gap in _missing(there, low, min(high, last))]
+    if not told:
+        return b""
+    return b"* VANISHED (EARLIER) %b\r\n" % format_ranges(merge(told))
+
+
+def _common(left: Sequence[Range], right: Sequence[Range]) -> Iterator[Range]:
+    """The numbers that are in both lists of ascending, disjoint ranges; each list is gone through once."""
+    others = iter(right)
+    first, last = next(others, (0, 0))
+    for low, high in left:
+        while last:
+            if last >= low and first <= high:
+                yield max(low, first), min(high, last)
+            if last > high:
+                break
+            first, last = next(others, (0, 0))
+
+
+def _missing(there: Ints, low: int, high: int) -> list[tuple[int, int]]:
+    """The gaps between existing UIDs within low..high."""
+    gaps, at = [], low
+    for uid in there[np.searchsorted(there, low) : np.searchsorted(there, high, side="right")].tolist():
+        if uid > at:
+            gaps.append((at, uid - 1))
+        at = uid + 1
+    if at <= high:
+        gaps.append((at, high))
+    return gaps
+
+
+def condstore(session: "ImapSession") -> bytes:
+    """Mod-sequences are told from now on, with the highest of them to begin with (RFC 7162 §3.1)."""
+    if b"CONDSTORE" in session.enabled:
+        return b""
+    session.enabled.add(b"CONDSTORE")
+    view = session.view
+    return b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % highest_modseq(view) if view is not None else b""
+
+
+def highest_modseq(view: View) -> int:
+    """HIGHESTMODSEQ of the view (RFC 7162 §3.1.2.1): the highest of its messages' and of what was expunged from it."""
+    modseqs = column(view.snapshot, "modseq")
+    return max(view.live.row.modseq, int(modseqs.max()) if len(modseqs) else 1, 1)
