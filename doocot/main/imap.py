@@ -1,0 +1,48 @@
+"""IMAP in a worker: settings and services put together for its sessions."""
+
+import asyncio
+from collections.abc import Generator
+from typing import Any
+
+from doocot.auth.settings import from_config
+from doocot.auth.types import User
+from doocot.config.effective import effective
+from doocot.imap.commands import COMMANDS
+from doocot.imap.context import ImapContext
+from doocot.imap.session import ImapSession
+from doocot.mailbox.user import Mail
+from doocot.main.plan import Listening
+from doocot.main.services import MakeSession, WorkerContext
+from doocot.main.sessions import session_ids
+from doocot.wire.flow import Job, Session, Step
+
+
+def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
+    """Makes sessions with the settings that are in force now."""
+    config, mail = worker.config, worker.mail
+    settings = effective(config, "imap")
+
+    def open_mail(user: User) -> Generator[Step, Any, Mail]:
+        return mail.opening(config, "imap", user)
+
+    context = ImapContext(
+        from_config(settings),
+        worker.authenticator().authenticate,
+        open_mail,
+        worker.events.event,
+        session_ids(),
+        lambda seconds: Job(lambda: asyncio.sleep(seconds), awaited=True),
+        mail.unsettled,
+        mail.indexers.compute,
+        settings.login_greeting.encode(),
+        settings.imap_max_line_length,
+        starttls=not listening.tls and "imap" in worker.tls_protocols,
+        max_literal=settings.doocot_append_limit or 1 << 62,
+        idle_notify=float(settings.imap_idle_notify_interval),
+        literal_minus=settings.imap_literal_minus,
+    )
+
+    def session() -> Session:
+        return ImapSession(context, COMMANDS)
+
+    return session

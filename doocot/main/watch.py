@@ -1,0 +1,142 @@
+"""Other programs' changes in selected folders, noticed by inotify while somebody looks at them.
+
+Our own files cause events too (deliveries, settling), here and in other workers. So what an event says is compared with
+the index, some time after it came, when what caused it has been committed: a name that the index explains is ours. Only
+one that it does not explain costs a rescan of the folder. Many events at once are answered by one rescan.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from doocot.errors import MailError
+from doocot.mailbox.roots import OpenRoot
+from doocot.store import maildir, maildir_sync
+from doocot.store.index.mailboxes import MailboxRow, find_mailbox
+from doocot.store.inotify import Inotify
+from doocot.store.root import Root
+
+SETTLED_AFTER: Final = 0.05  # seconds until an event is looked at: commits come a moment after the file
+QUIET: Final = 0.5  # seconds without events after which a folder with very many is scanned
+MANY: Final = 64  # names that are asked for one by one; beyond that the folder is scanned
+
+Trouble = Callable[[Root, BaseException], None]
+
+
+@dataclass(slots=True)
+class _Folder:
+    """One selected mailbox: how many views, its watches, and the names with events that were not looked at yet."""
+
+    root: Root
+    row: MailboxRow
+    views: int = 0
+    watches: tuple[int, ...] = ()
+    names: set[str] = field(default_factory=set)
+    many: bool = False
+    timer: asyncio.TimerHandle | None = None
+    scanning: bool = False
+
+
+@dataclass(slots=True)
+class Watches:
+    """The watched folders of a worker."""
+
+    loop: asyncio.AbstractEventLoop
+    trouble: Trouble
+    hold: Callable[[Root], OpenRoot | None]
+    release: Callable[[OpenRoot], None]
+    _inotify: Inotify | None = None
+    _folders: dict[tuple[str, int], _Folder] = field(default_factory=dict)
+    _by_watch: dict[int, _Folder] = field(default_factory=dict)
+
+    def opened(self, root: Root, row: MailboxRow) -> None:
+        """A view was opened on this mailbox."""
+        key = (root.path, row.id)
+        folder = self._folders.get(key)
+        if folder is None:
+            folder = self._folders[key] = _Folder(root, row)
+            self._watch(folder)
+        folder.views += 1
+
+    def closed(self, root: Root, row: MailboxRow) -> None:
+        """The last view of this mailbox was closed."""
+        folder = self._folders.pop((root.path, row.id), None)
+        if folder is None or self._inotify is None:
+            return
+        if folder.timer is not None:
+            folder.timer.cancel()
+        for watch in folder.watches:
+            self._by_watch.pop(watch, None)
+            self._inotify.unwatch(watch)
+
+    def close(self) -> None:
+        """At the end of the worker."""
+        if self._inotify is not None:
+            self.loop.remove_reader(self._inotify.fd)
+            self._inotify.close()
+            self._inotify = None
+
+    def _watch(self, folder: _Folder) -> None:
+        path = maildir.folder_of(folder.root, folder.row.name)
+        try:
+            if self._inotify is None:
+                self._inotify = Inotify()
+                self.loop.add_reader(self._inotify.fd, self._readable)
+            folder.watches = tuple(self._inotify.watch(os.path.join(path, part)) for part in ("new", "cur"))
+        except OSError as error:  # no watches left: changes are noticed at the next SELECT
+            self.trouble(folder.root, error)
+        for watch in folder.watches:
+            self._by_watch[watch] = folder
+
+    def _readable(self) -> None:
+        assert self._inotify is not None
+        events, overflowed = self._inotify.read()
+        touched: dict[int, _Folder] = {}
+        for event in events:
+            folder = self._by_watch.get(event.watch)
+            if folder is not None:
+                touched[id(folder)] = folder
+                if len(folder.names) <= MANY:
+                    folder.names.add(event.name)
+        for folder in self._folders.values() if overflowed else touched.values():
+            folder.many |= overflowed or len(folder.names) > MANY
+            if folder.timer is not None and folder.many:
+                folder.timer.cancel()
+                folder.timer = None
+            if folder.timer is None:
+                folder.timer = self.loop.call_later(QUIET if folder.many else SETTLED_AFTER, self._look, folder)
+
+    def _look(self, folder: _Folder) -> None:
+        """The folder has been quiet: is there anything that the index does not explain?"""
+        folder.timer = None
+        row = find_mailbox(folder.root.db.reader, folder.row.id)
+        if row is None:  # deleted; its sessions are told when they look
+            return
+        if row.name != folder.row.name:  # renamed: the watches went along with the folders
+            folder.row = row
+        names, many = folder.names, folder.many
+        folder.names, folder.many = set(), False
+        if many or maildir_sync.unexplained(folder.root, folder.row, names):
+            self._scan(folder)
+
+    def _scan(self, folder: _Folder) -> None:
+        if folder.scanning:
+            folder.many = True
+            return
+        opened = self.hold(folder.root)
+        if opened is None:
+            return
+        folder.scanning = True
+        running = self.loop.run_in_executor(None, maildir_sync.sync_mailbox, folder.root, folder.row.name)
+        running.add_done_callback(lambda done: self._scanned(folder, opened, done))
+
+    def _scanned(self, folder: _Folder, opened: OpenRoot, done: "asyncio.Future[MailboxRow]") -> None:
+        self.release(opened)
+        folder.scanning = False
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, MailError | OSError):
+            self.trouble(folder.root, error)
+        if folder.many and folder.timer is None:
+            folder.timer = self.loop.call_later(QUIET, self._look, folder)
