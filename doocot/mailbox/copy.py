@@ -111,19 +111,19 @@ def _fresh(view: View, source: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...
     return [now.get(one[0], one) for one in source]
 
 
-def _link(mail: Mail, work: _Work, source: Sequence[tuple[Any, ...]]) -> None:
+def _link(mail: Mail, work: _Work, some: Sequence[tuple[Any, ...]]) -> None:
     """Hard links for some rows, under new names."""
-    files = mail.opened.root.files
-    here = maildir.folder_of(work.view.live.root, work.view.live.row.name)
+    source, files = work.view.live.root, mail.opened.root.files
+    here = maildir.folder_of(source, work.view.live.row.name)
     there = maildir.folder_of(mail.opened.root, work.target.name)
-    for one in source:
+    for one in some:
         base, letters, candidates = one[6], one[7], one[8]
         name = mail.roots.names.make()
         suffix = base[base.index(",") :] if "," in base else ""
         kept = letters or ""
         path = maildir.file_path(there, name + suffix, kept)
         try:
-            for known in maildir.paths_of(mail.opened.root, here, base, letters, candidates):
+            for known in maildir.paths_of(source.db, files, here, work.view.live.row.id, base, letters, candidates):
                 try:
                     files.link(known, path)
                 except FileNotFoundError:

@@ -6,6 +6,7 @@ reads them. One short write transaction a batch, so that nobody waits long for t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from doocot.message.bodystructure import bodystructure
 from doocot.message.envelope import envelope
@@ -67,7 +68,8 @@ def compute_in(db: Database, files: Files, wanted: Wanted) -> int:
     done = 0
     found = rows(
         db.reader,
-        "SELECT uid, content, base, letters FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+        "SELECT uid, content, base, letters, target FROM message"
+        " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
         (wanted.mailbox, wanted.low, wanted.high),
     )
     for start in range(0, len(found), BATCH):
@@ -75,17 +77,17 @@ def compute_in(db: Database, files: Files, wanted: Wanted) -> int:
     return done
 
 
-def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[int, int, str, str | None]]) -> int:
+def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[Any, ...]]) -> int:
     new: list[tuple[int, int, bytes]] = []
     dates: list[tuple[int, int, int]] = []
     listed = any(item in LISTED for item in wanted.items)
     searched = any(item in SEARCHED for item in wanted.items)
     sets = [(item, names_key(names)) for item, names in wanted.header_sets]
-    for uid, content, base, letters in batch:
-        try:
-            raw, mtime = files.read_dated(maildir.file_path(wanted.folder, base, letters), max(name_sizes(base)[0], 0))
-        except OSError:
+    for uid, content, *named in batch:
+        read = _read(db, files, wanted, *named)
+        if read is None:
             continue
+        raw, mtime = read
         if searched:
             found = message_facts(raw)
             dates.append((mtime, found.size, uid))
@@ -109,6 +111,21 @@ def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[int
         if dates:
             messages.set_dates(writer, wanted.mailbox, dates)
     return len(batch)
+
+
+def _read(
+    db: Database, files: Files, wanted: Wanted, base: str, letters: str | None, target: str | None
+) -> tuple[bytes, int] | None:
+    """The message and the time of its file; None when it cannot be read."""
+    size = max(name_sizes(base)[0], 0)
+    for path in maildir.paths_of(db, files, wanted.folder, wanted.mailbox, base, letters, target):
+        try:
+            return files.read_dated(path, size)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return None
 
 
 def _head(raw: bytes) -> bytes:

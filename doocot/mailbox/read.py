@@ -1,13 +1,19 @@
 """Reading message files of a view: where the index says, or where they were renamed to meanwhile."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from doocot.errors import Kind, MailError
 from doocot.mailbox.view import View
 from doocot.message.scan import Part, crlf, scan
 from doocot.store import maildir
+from doocot.store.disk_errors import disk_error
 from doocot.store.index.messages import files
 from doocot.store.maildir_names import name_sizes
 from doocot.store.root import Root
 from doocot.store.snapshot import Piece
+
+Result = TypeVar("Result")
 
 GONE = "Some of the requested messages no longer exist."
 
@@ -46,45 +52,36 @@ def read_piece(view: View, piece: Piece) -> list[Message]:
     if len(found) != piece.high - piece.low:
         raise MailError(Kind.EXPUNGE_ISSUED, GONE)
     folder = maildir.folder_of(root, view.live.row.name)
-    return [Message(read_file(root, folder, base, letters, target)) for _, base, letters, target in found]
+    return [Message(_read(root, mailbox, folder, *one[1:])) for one in found]
 
 
-def read_file(root: Root, folder: str, base: str, letters: str | None, target: str | None) -> bytes:
+def _read(root: Root, mailbox: int, folder: str, base: str, letters: str | None, target: str | None) -> bytes:
     """The bytes of one message file."""
-    path = maildir.file_path(folder, base, letters)
+    size = max(name_sizes(base)[0], 0)
     try:
-        return root.files.read_file(path, max(name_sizes(base)[0], 0))
-    except FileNotFoundError:
-        pass
-    except PermissionError as error:
-        raise MailError(Kind.NO_PERM, "Permission denied.", f"{path}: {error.strerror}") from error
-    path = find_file(root, folder, base, target)
-    try:
-        return root.files.read_file(path, 0)
-    except OSError as error:
-        raise MailError(Kind.EXPUNGE_ISSUED, GONE, f"{path}: {error.strerror}") from error
+        return root.files.read_file(maildir.file_path(folder, base, letters), size)
+    except OSError:
+        return at_file(root, mailbox, folder, base, letters, target, lambda path: root.files.read_file(path, size))
 
 
-def open_file(root: Root, folder: str, base: str, letters: str | None, target: str | None) -> int:
-    """A descriptor of one message file, for reading; the caller closes it."""
-    path = maildir.file_path(folder, base, letters)
-    try:
-        return root.files.open(path)
-    except FileNotFoundError:
-        pass
-    path = find_file(root, folder, base, target)
-    try:
-        return root.files.open(path)
-    except OSError as error:
-        raise MailError(Kind.EXPUNGE_ISSUED, GONE, f"{path}: {error.strerror}") from error
+def at_file(
+    root: Root,
+    mailbox: int,
+    folder: str,
+    base: str,
+    letters: str | None,
+    target: str | None,
+    act: Callable[[str], Result],
+) -> Result:
+    """What `act` gives for the path of a message's file, wherever that is by now.
 
-
-def find_file(root: Root, folder: str, base: str, target: str | None) -> str:
-    """Where a message's file is that is not where the index last saw it. Raises MailError(EXPUNGE_ISSUED)."""
-    for letters in target.split("|") if target is not None else ():
-        path = maildir.file_path(folder, base, letters)
-        if root.files.stat(path) is not None:
-            return path
-    for path in maildir.files_of(root, folder, {base}):  # none when somebody renamed the mailbox, too
-        return path
+    Raises MailError: EXPUNGE_ISSUED when there is none, NO_PERM or what the disk said otherwise.
+    """
+    for path in maildir.paths_of(root.db, root.files, folder, mailbox, base, letters, target):
+        try:
+            return act(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise disk_error(error, path) from error
     raise MailError(Kind.EXPUNGE_ISSUED, GONE, f"{folder}: no file for {base}")

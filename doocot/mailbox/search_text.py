@@ -13,7 +13,7 @@ import numpy as np
 
 from doocot.errors import MailError
 from doocot.mailbox import facts
-from doocot.mailbox.read import find_file
+from doocot.mailbox.read import at_file
 from doocot.mailbox.search_columns import ENCODED
 from doocot.mailbox.view import View
 from doocot.message.charset import header_key
@@ -167,10 +167,11 @@ def _start(view: View, file: _File, length: int) -> bytes | None:
         pass
     except OSError:
         return None
+    folder = maildir.folder_of(root, view.live.row.name)
+    act = partial(root.files.read_start, length=length)
     try:
-        folder = maildir.folder_of(root, view.live.row.name)
-        return root.files.read_start(find_file(root, folder, file.base, file.target), length)
-    except (MailError, OSError):
+        return at_file(root, view.live.row.id, folder, file.base, file.letters, file.target, act)
+    except MailError:
         return None
 
 

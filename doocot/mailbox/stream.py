@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from doocot.errors import Kind, MailError
-from doocot.mailbox.read import GONE, open_file
+from doocot.mailbox.read import GONE, at_file
 from doocot.mailbox.view import View
 from doocot.message.scan import crlf_chunks
 from doocot.store import maildir
@@ -29,8 +29,7 @@ def stream(view: View, piece: Piece, before: bytes, after: bytes) -> Generator[S
     found = files(root.db.reader, mailbox, [(uid, uid)])
     if not found:
         raise MailError(Kind.EXPUNGE_ISSUED, GONE)
-    _, base, letters, target = found[0]
-    fd = open_file(root, maildir.folder_of(root, view.live.row.name), base, letters, target)
+    fd = at_file(root, mailbox, maildir.folder_of(root, view.live.row.name), *found[0][1:], root.files.open)
     try:
         size = int(piece.chunk.size[piece.low])
         if size < 0:

@@ -6,7 +6,7 @@ are believed, except for the UIDs that were told.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -142,24 +142,27 @@ def _rescan(root: Root, name: str) -> None:
         row = mailboxes.mailbox_row(writer, name)
         if row is not None:
             mailboxes.set_stamps(writer, row.id, stamp="")
-            for uid, base, letters, target in checks.files_of_rows(writer, row.id):
-                paths = [path for path in maildir.files_of(root, folder, {base}) if _same(root, path, folder, base)]
-                if len(paths) > 1:
-                    kept = next((p for p in maildir.paths_of(root, folder, base, letters, target) if p in paths), "")
-                    for path in paths:
+            found = checks.files_of_rows(writer, row.id)
+            paths: dict[str, list[str]] = defaultdict(list)
+            for path in maildir.files_of(root.files, folder, {base for _, base, _, _ in found}):
+                paths[path.rpartition("/")[2].partition(":")[0]].append(path)
+            for uid, base, letters, target in found:
+                same = _same(root, paths[base])
+                if len(same) > 1:
+                    kept = next((p for p in maildir.named_paths(folder, base, letters, target) if p in same), same[0])
+                    for path in same:
                         if path != kept:
                             root.files.unlink(path)
-                uids = {"uids": str(uid)}
                 if target is not None:
-                    settle.add_intent(writer, settle.RENAME, row.id, uids)
+                    settle.add_intent(writer, settle.RENAME, row.id, {"uids": str(uid)})
     maildir_sync.sync_mailbox(root, name)
     settle.settle_all(root)
 
 
-def _same(root: Root, path: str, folder: str, base: str) -> bool:
-    """Whether this is another name of the same file as the first that bears this base, and so may go."""
-    first, other = root.files.stat(maildir.files_of(root, folder, {base})[0]), root.files.stat(path)
-    return first is not None and other is not None and first.st_ino == other.st_ino
+def _same(root: Root, paths: list[str]) -> list[str]:
+    """Those of the paths that are names of one file with the first: all but one may go."""
+    found = [(path, stat.st_ino) for path in paths if (stat := root.files.stat(path)) is not None]
+    return [path for path, inode in found if inode == found[0][1]]
 
 
 def _files(root: Root, writer: apsw.Connection, row: MailboxRow, folder: str) -> list[str]:

@@ -11,11 +11,15 @@ from dataclasses import dataclass, replace
 
 from doocot.errors import Kind, MailError
 from doocot.store import maildir_names as names
-from doocot.store.files import PRIVATE
+from doocot.store.files import PRIVATE, Files
+from doocot.store.index import messages
+from doocot.store.index.database import Database, reading
 from doocot.store.root import Root, note
 from doocot.wire import mutf7
 
 REMOVED = "doocot-removed."  # no dot before it: to a Maildir++ program such a folder is no mailbox
+
+LOOKS = 3  # at a row whose file is not where it says, before the folder is listed
 
 FRESH_NS = 2_000_000_000  # a folder changed less than two seconds ago may change again within its time stamp's grain
 
@@ -99,22 +103,41 @@ def file_path(folder: str, base: str, letters: str | None) -> str:
     return f"{folder}/new/{base}" if letters is None else f"{folder}/cur/{base}:2,{letters}"
 
 
-def paths_of(root: Root, folder: str, base: str, letters: str | None, target: str | None) -> Iterator[str]:
-    """Where a message's file may be, the likeliest first: as the index knows, as the settler may have renamed it (the
+def named_paths(folder: str, base: str, letters: str | None, target: str | None) -> list[str]:
+    """Where a message's file is as the index knows, then as the settler may have renamed it (the candidates in
 
-    candidates in `target`, separated by "|"), and last, by a look into the folder, as another program called it.
+    `target`, separated by "|").
     """
-    for one in (letters, *(target.split("|") if target is not None else ())):
-        yield file_path(folder, base, one)
-    yield from files_of(root, folder, {base})
+    return [file_path(folder, base, one) for one in (letters, *(target.split("|") if target is not None else ()))]
 
 
-def files_of(root: Root, folder: str, bases: Collection[str]) -> list[str]:
-    """Every file that bears one of these base names; none when the folder is gone."""
+def paths_of(
+    db: Database, files: Files, folder: str, mailbox: int, base: str, letters: str | None, target: str | None
+) -> Iterator[str]:
+    """Every place where a message's file may be, the likeliest first; the caller tries each, to the end.
+
+    While rows are read and files are opened the settler goes on: names that a row told may be those of before. So the
+    row is read again, and the folder is looked into last, as another program may have renamed the file.
+    """
+    yield from named_paths(folder, base, letters, target)
+    for _ in range(LOOKS):
+        with reading(db) as connection:
+            now = messages.names_of(connection, mailbox, base)
+        if now is None:
+            return
+        yield from named_paths(folder, base, *now)
+    yield from files_of(files, folder, {base})
+
+
+def files_of(files: Files, folder: str, bases: Collection[str]) -> list[str]:
+    """Every file that bears one of these base names; none when the folder is gone.
+
+    cur/ is read after new/, so a file that moves meanwhile is seen.
+    """
     found = []
-    for part in ("cur", "new"):
+    for part in ("new", "cur"):
         try:
-            listed = root.files.names(f"{folder}/{part}")
+            listed = files.names(f"{folder}/{part}")
         except FileNotFoundError:
             continue
         found += [f"{folder}/{part}/{name}" for name in listed if name.partition(":")[0] in bases]

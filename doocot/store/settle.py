@@ -153,7 +153,7 @@ def _unlink(root: Root, number: int, mailbox: int, paths: list[str], wait: bool)
             if root.files.unlink(os.path.join(root.path, path)):
                 missing.pop(_message_of(path), None)
         for where, bases in _by_folder(missing).items():
-            for path in maildir.files_of(root, os.path.join(root.path, where), bases):
+            for path in maildir.files_of(root.files, os.path.join(root.path, where), bases):
                 root.files.unlink(path)
         _rest(writer, number, paths[len(part) :])
 

@@ -102,7 +102,7 @@ class House:
         folder = maildir.folder_of(self.root, name)
         found = {}
         for uid, base, letters, target in messages.files(self.root.db.reader, row.id, [(1, 1 << 32)]):
-            for path in maildir.paths_of(self.root, folder, base, letters, target):
+            for path in maildir.paths_of(self.root.db, self.root.files, folder, row.id, base, letters, target):
                 if Path(path).exists():
                     found[uid] = subject_of(Path(path).read_bytes())
                     break

@@ -293,6 +293,12 @@ def files(
     return found
 
 
+def names_of(connection: apsw.Connection, mailbox: int, base: str) -> tuple[str | None, str | None] | None:
+    """(letters, target) of the message with this base name; None when it is gone."""
+    found = rows(connection, "SELECT letters, target FROM message WHERE mailbox = ? AND base = ?", (mailbox, base))
+    return found[0] if found else None
+
+
 def expunge(db: Database, writer: apsw.Connection, mailbox: int, ranges: Sequence[Range]) -> Change | None:
     """Removes rows; the caller has put the intent to unlink their files into the same transaction."""
     position = next_position(db, writer)
