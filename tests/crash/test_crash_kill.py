@@ -377,7 +377,7 @@ def kill_and_start(server: House, ledger: Ledger, chance: random.Random) -> int:
 def look(reader: Writer, name: str) -> list[tuple[str, int, bytes]]:
     """All of a mailbox.
 
-    The second look is for a message whose EXPUNGE was committed by a worker that was killed before it told anybody: until
+    The second look is for a message whose EXPUNGE was committed by a worker that was killed before it told: until
     its end is noticed, a fresh SELECT elsewhere may still show it.
     """
     for last in (False, True):
