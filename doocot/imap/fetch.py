@@ -285,12 +285,20 @@ def _long(
 
 
 def _again(view: View, plan: Plan, piece: Piece) -> Generator[Step, Any, bool]:
-    """The piece once more, message by message: after its Facts were computed, or as the file of one is gone.
+    """The piece once more, after its Facts were computed; if need be message by message, as the file of one is gone.
 
     All that are there are sent (RFC 2180 §4.1.2); True when one is not.
     """
+    low, high = piece.row, piece.row + piece.high - piece.low
+    try:
+        whole = b"".join([render(view, plan, fresh) for fresh in pieces(view.snapshot, low, high)])
+    except (Missing, MailError):
+        pass
+    else:
+        yield whole
+        return False
     lost = False
-    for number in range(piece.row, piece.row + piece.high - piece.low):
+    for number in range(low, high):
         for fresh in pieces(view.snapshot, number, number + 1):
             try:
                 yield render(view, plan, fresh)

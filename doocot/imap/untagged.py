@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
 EXPUNGES = 1000  # lines of one part
+COUNTED_SETS = 1 << 16  # ids of keyword sets up to which they are counted, in an array of that length
 SYSTEM_FLAGS = b"\\Answered \\Flagged \\Deleted \\Seen \\Draft"
 
 _FLAGS = fetch.plan([fetch.FLAGS])
@@ -74,13 +75,22 @@ def new_keywords(session: "ImapSession", altered: Ints, before: int) -> bytes:
     view = session.view
     assert view is not None
     flags = column(view.snapshot, "flags")
-    sets = set(np.unique(flags[altered] >> np.uint32(8)).tolist()) if len(altered) else set()
-    sets.update(np.unique(flags[before:] >> np.uint32(8)).tolist())
+    sets = _keyword_sets(flags[altered]) | _keyword_sets(flags[before:])
     if sets <= session.known_sets:
         return b""
     told = _keywords(session)
     session.known_sets |= sets
     return flags_lines(session) if _keywords(session) != told else b""
+
+
+def _keyword_sets(flags: Ints) -> set[int]:
+    """The ids of the keyword sets of these flags. (`np.unique` sorts: 2 ms for 50,000.)"""
+    sets = flags >> np.uint32(8)
+    if not len(sets):
+        return set()
+    if int(sets.max()) < COUNTED_SETS:
+        return set(np.flatnonzero(np.bincount(sets)).tolist())
+    return set(np.unique(sets).tolist())
 
 
 def flags_lines(session: "ImapSession") -> bytes:

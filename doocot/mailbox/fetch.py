@@ -109,16 +109,10 @@ def fact_arguments(item: int) -> Callable[[View, Piece], Arguments]:
 
 def _scattered(view: View, item: int, contents: Ints) -> list[bytes]:
     """Copies and mailboxes with gaps: the contents are not one range of numbers."""
-    reader = view.live.root.db.reader
-    low, high = int(contents.min()), int(contents.max())
-    if high - low <= 8 * len(contents):
-        known = dict(index_facts.facts(reader, item, low, high))
-    else:
-        known = {}
-        for content in contents.tolist():
-            known.update(index_facts.facts(reader, item, content, content))
+    wanted = contents.tolist()
+    known = index_facts.facts_of(view.live.root.db.reader, item, wanted)
     try:
-        return [known[content] for content in contents.tolist()]
+        return [known[content] for content in wanted]
     except KeyError as error:
         raise Missing from error
 

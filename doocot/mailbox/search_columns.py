@@ -204,9 +204,7 @@ def _facts(view: View, ahead: Ahead, item: int, piece: Piece) -> Generator[Step,
         for start in range(piece.row, piece.row + piece.high - piece.low, WINDOW):
             yield from ahead.fill(start)
     contents = piece.chunk.content[piece.low : piece.high].tolist()
-    there: dict[int, bytes] = {}
-    for content in contents:
-        there.update(index_facts.facts(view.live.root.db.reader, item, content, content))
+    there = index_facts.facts_of(view.live.root.db.reader, item, contents)
     return [there.get(content, b"") for content in contents], len(there) < len(set(contents))
 
 

@@ -21,7 +21,7 @@ from doocot.message.header import fields, header_fields
 from doocot.message.scan import crlf
 from doocot.message.text import search_text
 from doocot.store import maildir
-from doocot.store.index.facts import facts as index_facts
+from doocot.store.index.facts import facts_of
 from doocot.store.index.messages import files as index_files
 from doocot.store.index.messages import ranges_of
 from doocot.store.snapshot import Ints, column
@@ -179,13 +179,6 @@ def _text_facts(view: View, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
     """(row, TEXT Fact) of these rows; a row without one is left out."""
     if not rows:
         return
-    reader = view.live.root.db.reader
     contents = column(view.snapshot, "content")[rows].tolist()
-    low, high = min(contents), max(contents)
-    if high - low < 8 * len(contents):
-        there = dict(index_facts(reader, facts.TEXT, low, high))
-    else:
-        there = {}
-        for content in contents:
-            there.update(index_facts(reader, facts.TEXT, content, content))
+    there = facts_of(view.live.root.db.reader, facts.TEXT, contents)
     yield from ((row, there[content]) for row, content in zip(rows, contents, strict=True) if content in there)

@@ -30,6 +30,8 @@ from doocot.store.snapshot import (
 
 _NONE: Ints = np.empty(0, "i8")
 
+MANY = 1000
+
 RECENT = 0x20  # in the flags given to `Words`: this session sees the message as \Recent
 
 _SYSTEM = (
@@ -207,6 +209,8 @@ def rows_at(snapshot: Snapshot, uids: Ints) -> Ints:
     known = column(snapshot, "uid")
     if not len(known):
         return _NONE
+    if len(uids) > MANY:  # one look through both is quicker than many searches
+        return np.flatnonzero(np.isin(known, uids, assume_unique=True))
     at = np.searchsorted(known, uids)
     found: Ints = at[known[np.minimum(at, len(known) - 1)] == uids]
     return found

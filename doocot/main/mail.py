@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import apsw
-
 from doocot.auth.types import User
 from doocot.config.effective import effective
 from doocot.config.load import Config
@@ -22,7 +20,7 @@ from doocot.main.watch import Watches
 from doocot.net.wakeup import GenerationPage, Wakeups, slot_of
 from doocot.store.dovecot_files import list_all
 from doocot.store.files import Files, MailFsync
-from doocot.store.index.database import Busy, checkpoint, write
+from doocot.store.index.database import checkpoint, write
 from doocot.store.index.facts import drop_orphans
 from doocot.store.index.messages import trim_log
 from doocot.store.recovery import write_recovery
@@ -70,9 +68,9 @@ class MailServices:
         return mail
 
     def unsettled(self, root: Root) -> None:
-        """There is file work in this root: renames and removals are done soon, in slices between commands;
+        """There is file work in this root: renames and removals are done soon, dovecot-uidlist follows after some
 
-        dovecot-uidlist follows on a thread, after some time, for many messages at once. The root is held until then.
+        time, for many messages at once; all on threads. The root is held until then.
         """
         if root not in self._settling and (opened := self.roots.hold(root)) is not None:
             self._settling[root] = opened
@@ -82,26 +80,14 @@ class MailServices:
             self.loop.call_later(LIST_AFTER, self._list, root)
 
     def _settle(self, root: Root) -> None:
-        """A slice on the loop; one that would have to wait goes to a thread."""
-        try:
-            more = settle_slice(root, wait=False)
-        except Busy:
-            running = self.loop.run_in_executor(None, settle_slice, root)
-            running.add_done_callback(lambda done: self._settled(root, done))
-            return
-        except (OSError, MailError, apsw.Error) as error:
-            self.trouble(root, error)
-            more = False
-        self._settle_on(root, more)
+        running = self.loop.run_in_executor(None, settle_slice, root)
+        running.add_done_callback(lambda done: self._settled(root, done))
 
     def _settled(self, root: Root, done: "asyncio.Future[bool]") -> None:
         error = None if done.cancelled() else done.exception()
         if error is not None:
             self.trouble(root, error)
-        self._settle_on(root, error is None and not done.cancelled() and done.result())
-
-    def _settle_on(self, root: Root, more: bool) -> None:
-        if more:
+        if error is None and not done.cancelled() and done.result():
             self.loop.call_later(SETTLE_PAUSE, self._settle, root)
         elif root in self._settling:
             self.roots.release(self._settling.pop(root))

@@ -27,13 +27,13 @@ from doocot.store import maildir
 from doocot.store.disk_errors import disk_errors
 from doocot.store.dovecot_files import assign_letters, have_letters, letters_of
 from doocot.store.index import mailboxes
-from doocot.store.index.database import Busy, reading, rows, write
+from doocot.store.index.database import reading, rows, write
 from doocot.store.index.mailboxes import MailboxRow
 from doocot.store.index.messages import Range, parse_ranges
 from doocot.store.maildir_names import letters_for
 from doocot.store.root import Root, keyword_names
 
-SLICE = 25  # files a slice renames or unlinks: half a millisecond on a local disk
+SLICE = 50  # files a slice renames or unlinks: a millisecond on a local disk, in which writers of the root wait
 LOOKED_AT = 1000  # rows of which a slice asks whether their files want another name
 
 RENAME, UNLINK, REMOVE = "rename", "unlink", "remove"
@@ -87,22 +87,22 @@ class _Row:
     wanted: str = ""
 
 
-def settle_slice(root: Root, *, wait: bool = True) -> bool:
+def settle_slice(root: Root) -> bool:
     """Does up to SLICE files of the oldest intent; True while there is more. Idempotent, safe beside another settler.
 
-    Without `wait` (on the loop) it raises Busy rather than wait for a writer, and for what needs a lock file and fsync.
-    Raises MailError when the disk refuses; that intent is then tried again after all others.
+    Never on the loop: a rename waits for the file system's journal while anybody on the machine calls fsync. Raises
+    MailError when the disk refuses; that intent is then tried again after all others.
     """
-    with reading(root.db, wait=wait) as connection:
+    with reading(root.db) as connection:
         found = rows(connection, "SELECT id, kind, mailbox, data FROM intent ORDER BY id LIMIT 1")
     if not found:
         return False
     number, kind, mailbox, data = found[0]
     try:
         with disk_errors(root.path):
-            _WORK[kind](root, number, mailbox, json.loads(data), wait)
+            _WORK[kind](root, number, mailbox, json.loads(data))
     except MailError:
-        with write(root.db, wait=wait) as writer:
+        with write(root.db) as writer:
             writer.execute("UPDATE intent SET id = (SELECT max(id) + 1 FROM intent) WHERE id = ?", (number,))
         raise
     return True
@@ -136,7 +136,7 @@ def _rest(writer: apsw.Connection, number: int, rest: Any) -> None:
         writer.execute("DELETE FROM intent WHERE id = ?", (number,))
 
 
-def _unlink(root: Root, number: int, mailbox: int, paths: list[str], wait: bool) -> None:
+def _unlink(root: Root, number: int, mailbox: int, paths: list[str]) -> None:
     """Removes files; each path is relative to the root, and those of one message follow each other.
 
     A message that is under none of its names has been renamed by another program, or is gone already: a look into its
@@ -144,7 +144,7 @@ def _unlink(root: Root, number: int, mailbox: int, paths: list[str], wait: bool)
     before, its files are in the folder of its present name.
     """
     part = _first_messages(paths)
-    with write(root.db, wait=wait) as writer:
+    with write(root.db) as writer:
         names = rows(writer, "SELECT name FROM mailbox WHERE id = ?", (mailbox,))
         folder = os.path.relpath(maildir.folder_of(root, names[0][0]), root.path) if names else None
         moved = [_in_folder(path, folder) for path in part] if folder is not None else part
@@ -177,7 +177,7 @@ def _by_folder(messages: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
     return found
 
 
-def _remove(root: Root, number: int, _: int, paths: list[str], wait: bool) -> None:
+def _remove(root: Root, number: int, _: int, paths: list[str]) -> None:
     """Removes the folders of a deleted mailbox, which was renamed away first: files, then folders, deepest last."""
     path = os.path.join(root.path, paths[0])
     rest = paths[1:]
@@ -194,35 +194,33 @@ def _remove(root: Root, number: int, _: int, paths: list[str], wait: bool) -> No
             rest.append(paths[0])
         elif os.path.isdir(path):
             root.files.rmdir(path)
-    with write(root.db, wait=wait) as writer:
+    with write(root.db) as writer:
         _rest(writer, number, rest)
 
 
-def _rename(root: Root, number: int, mailbox: int, work: dict[str, Any], wait: bool) -> None:
+def _rename(root: Root, number: int, mailbox: int, work: dict[str, Any]) -> None:
     """Gives files the names that their flags ask for, from `next` on within the UID ranges."""
-    with reading(root.db, wait=wait) as connection:
+    with reading(root.db) as connection:
         found = rows(connection, "SELECT name FROM mailbox WHERE id = ?", (mailbox,))
         if found:
             box = mailboxes.mailbox_by_id(connection, mailbox)
             batch, behind = _unsettled(root, connection, box, parse_ranges(work["uids"]), int(work.get("next", 0)))
             keywords = {name for row in batch for name in keyword_names(root, row.flags >> 8, connection)}
     if not found:  # deleted meanwhile, its files with it
-        with write(root.db, wait=wait) as writer:
+        with write(root.db) as writer:
             _rest(writer, number, None)
         return
-    if not wait and not have_letters(box, keywords):
-        raise Busy  # letters are given out under a lock file
     letters = assign_letters(root, box, keywords)
-    with reading(root.db, wait=wait) as connection:
+    with reading(root.db) as connection:
         for row in batch:
             row.wanted = wanted_letters(root, connection, row.flags, letters, row.letters or "")
     if batch:
-        with write(root.db, wait=wait) as writer:
+        with write(root.db) as writer:
             writer.executemany(
                 f"UPDATE message SET target = ifnull(target || '|', '') || ? WHERE mailbox = {mailbox} AND uid = ?",
                 [(row.wanted, row.uid) for row in batch if row.wanted not in _candidates(row)],
             )
-    with write(root.db, wait=wait) as writer:
+    with write(root.db) as writer:
         settled, again = _rename_batch(root, writer, box, letters, batch)
         writer.executemany(
             f"UPDATE message SET letters = ?, target = NULL WHERE mailbox = {mailbox} AND uid = ?",
@@ -270,7 +268,7 @@ def _unsettled(
 ) -> tuple[list[_Row], int]:
     """The next SLICE rows whose names do not say their flags, and the UID to go on from (-1 at the end).
 
-    It looks at some LOOKED_AT rows only, as it may be on the loop.
+    It looks at some LOOKED_AT rows only: writers wait meanwhile.
     """
     letters = box.letters.split(" ") if box.letters else []
     batch: list[_Row] = []
@@ -328,6 +326,6 @@ def _rename_one(root: Root, folder: str, row: _Row) -> bool:
     return root.files.stat(target) is not None
 
 
-_WORK: Final[Mapping[str, Callable[[Root, int, int, Any, bool], None]]] = MappingProxyType(
+_WORK: Final[Mapping[str, Callable[[Root, int, int, Any], None]]] = MappingProxyType(
     {RENAME: _rename, UNLINK: _unlink, REMOVE: _remove}
 )

@@ -24,11 +24,19 @@ def house(tmp_path: Path) -> Iterator[House]:
     house.close()
 
 
+def to_commit(steps: Any) -> Any:
+    """Runs a COPY up to the Job that commits it: the target is looked up, rows are read, files linked."""
+    job = next(steps)
+    for _ in range(3):
+        job = steps.send(job.call())
+    return job
+
+
 @pytest.mark.parametrize("move", [False, True])
 def test_copy_is_kept_when_the_client_leaves_during_the_commit(house: House, move: bool) -> None:
     house.save(["one", "two"])
     steps = house.copying([1, 2], "Other", move=move)
-    commit = steps.send(next(steps).call())
+    commit = to_commit(steps)
     commit.call()
     steps.close()
     house.settle()
@@ -38,16 +46,17 @@ def test_copy_is_kept_when_the_client_leaves_during_the_commit(house: House, mov
 def test_copy_is_undone_when_the_client_leaves_before_the_commit(house: House) -> None:
     house.save(["one"])
     steps = house.copying([1], "Other", move=True)
-    row = next(steps).call()
-    steps.send(row)
+    to_commit(steps)
+    assert len(house.file_names("Other")) == 1
     steps.close()
+    assert not house.file_names("Other")
     assert (house.messages(), house.messages("Other")) == ({1: "one"}, {})
 
 
 def test_move_carries_a_flag_that_was_set_meanwhile(house: House) -> None:
     house.save(["one"])
     steps = house.copying([1], "Other", move=True)
-    commit = steps.send(next(steps).call())
+    commit = to_commit(steps)
     house.store([1], FLAGGED)
     commit.call()
     house.settle()
@@ -59,7 +68,7 @@ def test_move_of_what_another_session_moved_is_refused(house: House) -> None:
     house.save(["one"])
     house.create("Third")
     steps = house.copying([1], "Other", move=True)
-    commit = steps.send(next(steps).call())
+    commit = to_commit(steps)
     house.copy([1], "Third", move=True)
     with pytest.raises(MailError) as refused:
         commit.call()

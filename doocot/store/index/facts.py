@@ -1,5 +1,6 @@
 """Facts: what was computed from a message's bytes, as it goes on the wire; a cache, dropping it loses nothing."""
 
+import json
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -58,6 +59,15 @@ def facts(connection: apsw.Connection, item: int, low: int, high: int) -> list[t
         "SELECT content, bytes FROM fact WHERE item = ? AND content BETWEEN ? AND ? ORDER BY content",
         (item, low, high),
     )
+
+
+def facts_of(connection: apsw.Connection, item: int, contents: Sequence[int]) -> dict[int, bytes]:
+    """content -> bytes of that Fact, for those of the contents that have it; one statement, whatever their order."""
+    low, high = min(contents), max(contents)
+    if high - low < 8 * len(contents):
+        return dict(facts(connection, item, low, high))
+    sql = "SELECT content, bytes FROM fact WHERE item = ? AND content IN (SELECT value FROM json_each(?))"
+    return dict(rows(connection, sql, (item, json.dumps(contents))))
 
 
 def fact_bytes(connection: apsw.Connection, item: int, low: int, high: int) -> list[tuple[bytes]]:
