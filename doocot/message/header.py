@@ -13,7 +13,13 @@ Fields = dict[bytes, list[bytes]]
 
 # A pattern that begins with a literal is searched for by that literal, which is several times faster than `^`; so every
 # block gets a line end in front. White space after the colon goes, but of nothing but white space all but one is kept.
-_VALUE = rb"[ \t]*:(?:[ \t]+(?=[^ \t\r\n])|[ \t])?([^\n]*(?:\n[ \t][^\n]*)*)"
+# One space, and a value that ends with the first CR, come first: they are nearly all there is, and quicker as cases of
+# their own than as optional repeats. Any other value has the CR of its line ends in it.
+_VALUE = (
+    rb"[ \t]*:(?: (?=[^ \t\r\n])|[ \t]+(?=[^ \t\r\n])|[ \t]|)"
+    rb"([^\r]*(?:(?=\r\n[^ \t])|[^\n]*(?:\n[ \t][^\n]*)*))"
+)
+_CR = ord("\r")  # looking for a number in bytes takes a tenth of the time of looking for bytes
 _any = re.compile(rb"\n([^\n: \t][^\n:]*)" + _VALUE.removeprefix(rb"[ \t]*")).findall
 _known = re.compile(
     rb"\n(?=[bcdfimrstBCDFIMRST])((?i:date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id|references"
@@ -34,7 +40,9 @@ def known_fields(block: bytes) -> Fields:
 def _collected(pairs: list[tuple[bytes, bytes]]) -> Fields:
     found: Fields = {}
     for name, value in pairs:
-        found.setdefault(name.lower(), []).append(value.removesuffix(b"\r").replace(b"\r\n", b"\n"))
+        if _CR in value:
+            value = value.removesuffix(b"\r").replace(b"\r\n", b"\n")
+        found.setdefault(name.lower(), []).append(value)
     return found
 
 

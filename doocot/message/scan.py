@@ -40,14 +40,17 @@ class Kind(Enum):
     OTHER = "other"
 
 
+# Two octets are counted in half the time of one, as the search can skip.
+_LINE_END = b"\r\n"
 _TEXT, _MULTIPART, _MESSAGE, _OTHER = Kind.TEXT, Kind.MULTIPART, Kind.MESSAGE, Kind.OTHER
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Head:
     """What the header of a part says: its fields that matter here, and what the part therefore is.
 
     Parts with the same short header share one, and it is compared by identity, so that it can be a key of a cache.
+    Nobody changes one; that is not enforced, because a frozen dataclass takes twice as long to make.
     """
 
     fields: Fields
@@ -134,9 +137,57 @@ def scan(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part:
     """The tree of parts of a message with CRLF line ends."""
     end = header_end(data)
     head = _head(data[:end], False, False)
-    if head.kind is _TEXT or head.kind is _OTHER:
-        return Part(0, end, len(data), data.count(b"\n", end), head.kind, head)
+    kind = head.kind
+    if kind is _TEXT or kind is _OTHER:
+        return Part(0, end, len(data), data.count(_LINE_END, end), kind, head)
+    if kind is _MULTIPART and limits.depth > 1 and (part := _flat(data, head, end, limits.parts - 1)):
+        return part
     return _Scan(data, limits).run(head, end)
+
+
+def _flat(data: bytes, head: Head, body: int, room: int) -> Part | None:
+    """A message that is a multipart of nothing but leaves, as most mail is; None where `_Scan` must look closer."""
+    assert head.content_type is not None
+    boundary = head.content_type.boundary
+    if boundary is None or not data.startswith(b"\n\r\n", body - 3):
+        return None
+    delimiter = b"\n--" + boundary
+    line = data.find(delimiter, body - 1)
+    rest = line + len(delimiter)
+    if line < 0 or data.startswith(b"--", rest) or (newline := data.find(b"\n", rest)) < 0:
+        return None
+    leaves, start = _leaves(data, newline + 1, delimiter, _is_digest(head), room)
+    return Part(0, body, len(data), 0, _MULTIPART, head, tuple(leaves)) if start < 0 else None
+
+
+def _leaves(data: bytes, start: int, delimiter: bytes, in_digest: bool, room: int) -> tuple[list[Part], int]:
+    """Reads parts of a multipart that is inside no other, as long as they are leaves with whole headers.
+
+    Also gives where the first begins that is none or for which there is no room, -1 when all were read. The general
+    way, `_Scan._enter`, to which such are left, takes three times as long.
+    """
+    leaves: list[Part] = []
+    size = len(delimiter)
+    while room > 1:
+        body = header_end(data, start)
+        line = data.find(delimiter, start - 1) + 1
+        if line and line <= body:
+            break
+        block = data[start:body]
+        head = _known_head(block, True, in_digest) if len(block) < _SMALL_HEADER else _head(block, True, in_digest)
+        kind = head.kind
+        if kind is _MULTIPART or kind is _MESSAGE:
+            break
+        end = line - 2 if line else len(data)
+        lines = data.count(_LINE_END, body, end) if kind is _TEXT else 0
+        leaves.append(Part(start, body, end, lines, kind, head))
+        room -= 1
+        rest = line + size - 1
+        if not line or data.startswith(b"--", rest) or (newline := data.find(b"\n", rest)) < 0:
+            # What follows the last boundary line is in no part.
+            return leaves, -1
+        start = newline + 1
+    return leaves, start
 
 
 def _head(block: bytes, is_mime: bool, in_digest: bool) -> Head:
@@ -195,7 +246,7 @@ class _Scan:
                 end, cut = self._header(start)
                 block = data[start:end]
                 read = _known_head if len(block) < _SMALL_HEADER else _head
-                head = read(block, is_mime, bool(stack) and _is_digest(stack[-1]))
+                head = read(block, is_mime, bool(stack) and _is_digest(stack[-1].head))
             kind = head.kind
             part = _Open(start, end, kind, head, False, [])
             stack.append(part)
@@ -291,43 +342,20 @@ class _Scan:
         return self._leaf_parts(newline + 1, found) if len(boundaries) == 1 else self._enter(newline + 1, True)
 
     def _leaf_parts(self, start: int, boundary: _Boundary) -> int:
-        """Reads parts of a multipart that is inside no other, as long as they are leaves with whole headers.
-
-        That is most of all mail; the general way, which this leaves everything else to, takes three times as long.
-        """
-        data, children = self.data, self.stack[-1].children
-        in_digest = _is_digest(self.stack[-1])
-        delimiter = b"\n--" + boundary.text
-        while self.count + 1 < self.limits.parts:
-            body = header_end(data, start)
-            line = data.find(delimiter, start - 1) + 1
-            if line and line <= body:
-                break
-            block = data[start:body]
-            head = _known_head(block, True, in_digest) if len(block) < _SMALL_HEADER else _head(block, True, in_digest)
-            kind = head.kind
-            if kind is _MULTIPART or kind is _MESSAGE:
-                break
-            end = line - 2 if line else len(data)
-            lines = data.count(b"\n", body, end) if kind is _TEXT else 0
-            children.append(Part(start, body, end, lines, kind, head))
-            self.count += 1
-            rest = line + len(delimiter) - 1
-            newline = data.find(b"\n", rest)
-            if not line or newline < 0:
-                return -1
-            start = newline + 1
-            if data.startswith(b"--", rest):
-                self.boundaries.pop()
-                return start
-        return self._enter(start, True)
+        """The quick way for parts of a multipart that is inside no other; then what `_enter` does."""
+        room = self.limits.parts - self.count
+        parent = self.stack[-1]
+        leaves, start = _leaves(self.data, start, b"\n--" + boundary.text, _is_digest(parent.head), room)
+        parent.children += leaves
+        self.count += len(leaves)
+        return self._enter(start, True) if start >= 0 else -1
 
     def _leave(self, end: int) -> None:
         part = self.stack.pop()
         if part.is_cut:
             end = part.body
         kind, body = part.kind, part.body
-        lines = self.data.count(b"\n", body, end) if kind is _TEXT or kind is _MESSAGE else 0
+        lines = self.data.count(_LINE_END, body, end) if kind is _TEXT or kind is _MESSAGE else 0
         done = Part(part.start, body, end, lines, kind, part.head, tuple(part.children))
         if self.stack:
             self.stack[-1].children.append(done)
@@ -335,6 +363,5 @@ class _Scan:
             self.root = done
 
 
-def _is_digest(part: _Open) -> bool:
-    typed = part.head.content_type
-    return part.kind is _MULTIPART and typed is not None and typed.media == b"multipart/digest"
+def _is_digest(head: Head) -> bool:
+    return head.content_type is not None and head.content_type.media == b"multipart/digest"
