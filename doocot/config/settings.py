@@ -120,7 +120,10 @@ class Settings:
     director_username_hash: str = string("%Lu", "The part of the user name that chooses the backend.")
     disable_plaintext_auth: bool = yes_no("yes", "Refuse clear-text passwords on connections without TLS.")
     doocot_append_limit: int = size("256 M", "The largest message that is taken (IMAP APPEND, LMTP); 0 has no limit.")
-    doocot_batch_sync: bool = yes_no("yes", "Let deliveries that arrive together share one syncfs.")
+    doocot_batch_sync: bool = yes_no(
+        "yes",
+        "Put new messages and their rows on disk with one syncfs where that is quick, for all that arrive together.",
+    )
     doocot_header_sets: int = uint(16, "Header sets of a mailbox that are kept ready for FETCH.")
     doocot_workers: int = uint(0, "Worker processes; 0 is one for each core.")
     dotlock_use_excl: bool = yes_no("yes", "Create dot locks with O_EXCL instead of a hard link.")

@@ -48,7 +48,7 @@ def open_runtime(path: str | None, overrides: tuple[str, ...]) -> Runtime:
         event = _event(settings)
     except (ConfigError, PlanError) as error:
         raise _wrong(str(error)) from error
-    files = Files(MailFsync(settings.mail_fsync))
+    files = Files(MailFsync(settings.mail_fsync), at_once=settings.doocot_batch_sync)
     return Runtime(
         delivery_settings(settings),
         partial(_lookup, settings, event),

@@ -152,7 +152,8 @@ def make_mail(
         page.bump(slot)
         wakeups.send(slot)
 
-    files = Files(MailFsync(effective(config).mail_fsync))
+    settings = effective(config)
+    files = Files(MailFsync(settings.mail_fsync), at_once=settings.doocot_batch_sync)
     roots = Roots(files, bump=bump, generation=page.read, slot_of=slot_of)
     services = MailServices(loop, events, roots)
     services.watches = watches = Watches(loop, services.trouble, roots.hold, roots.release)

@@ -62,7 +62,7 @@ def _root(users: _Users, location: Location) -> Iterator[Root]:
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
     try:
-        files = Files(MailFsync(settings.mail_fsync))
+        files = Files(MailFsync(settings.mail_fsync), at_once=settings.doocot_batch_sync)
         root = open_root(location, files, slot_of(location.path), bump=lambda slot: tell(wakeup, [slot]))
         try:
             yield root

@@ -55,6 +55,7 @@ class Shown(NamedTuple):
     key: bytes
 
 
+_COMMA = ord(",")
 _A = rb"[" + ATEXT.replace(rb"\x80-\xff", b"") + rb"]+"
 # Name <local@domain> where nothing needs a decision.
 _plain = re.compile(
@@ -67,21 +68,25 @@ _between_commas = re.compile(rb'([^",]*(?:"[^"]*"[^",]*)*)(?:,|\Z)').findall
 
 def shown(value: bytes) -> Shown:
     """The addresses of one header."""
-    if b"," not in value:
+    if _COMMA not in value:
         return _plain_shown(value) or _any_shown(value)
-    if b'"' not in value:
-        pieces = value.split(b",")
-    elif b"\\" in value or value.count(b'"') & 1:
+    # A comma between quotes leaves a piece with one quote, which is not plain.
+    if found := _plain_list(value.split(b",")):
+        return found
+    if b'"' not in value or b"\\" in value or value.count(b'"') & 1:
         return _any_shown(value)
-    else:
-        pieces = _between_commas(value)[:-1]
-    wire, keys = list[bytes](), list[bytes]()
+    return _plain_list(_between_commas(value)[:-1]) or _any_shown(value)
+
+
+def _plain_list(pieces: list[bytes]) -> Shown | None:
+    wires, keys = list[bytes](), list[bytes]()
     for piece in pieces:
         if not (one := _plain_shown(piece)):
-            return _any_shown(value)
-        wire.append(one.wire[1:-1])
-        keys.append(one.key)
-    return Shown(b"(%b)" % b"".join(wire), b", ".join(keys))
+            return None
+        wire, key = one
+        wires.append(wire[1:-1])
+        keys.append(key)
+    return Shown(b"(%b)" % b"".join(wires), b", ".join(keys))
 
 
 @remembered(8192)

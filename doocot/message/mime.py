@@ -62,9 +62,13 @@ _simple = re.compile(
 def content_type(value: bytes) -> ContentType:
     """The Content-Type; of a broken one nothing is kept, but for a lone main type."""
     if found := _simple(value):
-        main, sub, *rest = found.groups()
-        params = [(rest[n], rest[n + 1] if rest[n + 2] is None else rest[n + 2]) for n in (0, 3) if rest[n] is not None]
-        return ContentType(main, sub, (main + b"/" + sub).lower(), tuple(params))
+        main, sub, name, quoted, word, name2, quoted2, word2 = found.groups()
+        params: Params = ()
+        if name2 is not None:
+            params = ((name, quoted if word is None else word), (name2, quoted2 if word2 is None else word2))
+        elif name is not None:
+            params = ((name, quoted if word is None else word),)
+        return ContentType(main, sub, (main + b"/" + sub).lower(), params)
     r = Reader(value)
     if r.skip_lwsp() is not MORE:
         return _UNREADABLE

@@ -73,18 +73,23 @@ def _current(root: Root, row: MailboxRow, control: str) -> tuple[MailboxRow | No
     left = UidList(row.uid_validity, row.reserved_uid, row.guid, signature=mark)
     if signature_text(left) == row.uidlist:
         return row, left if mark is not None else None
-    try:
-        known = uidlist.read(root.files, control)
-    except MailError as error:
-        if error.kind is not Kind.CORRUPTION:
-            raise
-        note(root, f"{error.detail}; it is made anew from the index")
-        known = None
+    known = _whole(root, control)
     if known is None:
         with write(root.db) as writer:
             mailboxes.set_stamps(writer, row.id, listed_to=0, reserved_uid=1, uidlist="")
             return mailboxes.mailbox_by_id(writer, row.id), None
     return take_over(root, row, known, control, signature_text(known)), known
+
+
+def _whole(root: Root, control: str) -> UidList | None:
+    """The file with its rows; None when there is none, or, with a line for the log, when it is damaged."""
+    try:
+        return uidlist.read(root.files, control)
+    except MailError as error:
+        if error.kind is not Kind.CORRUPTION:
+            raise
+        note(root, f"{error.detail}; it is made anew from the index")
+        return None
 
 
 def reserve_uids(root: Root, row: MailboxRow, count: int) -> None:
@@ -98,23 +103,29 @@ def reserve_uids(root: Root, row: MailboxRow, count: int) -> None:
         if current is None:
             raise MailError(Kind.NON_EXISTENT, "Mailbox was deleted.")
         if known is not None and not known.uids:
-            known = uidlist.read(root.files, control)
-        known = known or UidList(current.uid_validity, 1, current.guid)
-        reserved = current.uid_next + count + RESERVE
-        if known.next_uid < reserved:
+            known = _whole(root, control)
+        reserved, listed_to = current.uid_next + count + RESERVE, current.listed_to
+        if known is None:
+            known = _replaced(root, replace(current, reserved_uid=reserved), None, control, lock)
+            listed_to = known.uids[-1] if known.uids else 0
+        elif known.next_uid < reserved:
             content = replace(known, next_uid=reserved)
             known = uidlist.write(root.files, control, content, lock, root.files.modes_in(control))
+        mark = signature_text(known)
         with write(root.db, durable=True) as writer:
-            mailboxes.set_stamps(writer, row.id, reserved_uid=known.next_uid, uidlist=signature_text(known))
+            mailboxes.set_stamps(writer, row.id, reserved_uid=known.next_uid, uidlist=mark, listed_to=listed_to)
 
 
-def giving_uids(root: Root, mailbox: int, count: int, commit: Callable[[apsw.Connection], Result]) -> Result:
-    """`commit` in a durable transaction that gives out up to `count` UIDs of the mailbox, all of them below N.
+def giving_uids(
+    root: Root, mailbox: int, count: int, commit: Callable[[apsw.Connection], Result], *, durable: bool = True
+) -> Result:
+    """`commit` in a transaction that gives out up to `count` UIDs of the mailbox, all of them below N.
 
-    Another process may have used up what a caller reserved before, so it is looked at inside the transaction.
+    Another process may have used up what a caller reserved before, so it is looked at inside the transaction. Who does
+    without `durable` syncs the index himself before he answers.
     """
     while True:
-        with write(root.db, durable=True) as writer:
+        with write(root.db, durable=durable) as writer:
             row = mailboxes.mailbox_by_id(writer, mailbox)
             if row.uid_next + count <= row.reserved_uid:
                 return commit(writer)

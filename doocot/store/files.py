@@ -93,17 +93,21 @@ PRIVATE = Modes()
 class Files:
     """The file calls of one store."""
 
-    __slots__ = ("_calls", "_mail_fsync", "_syncfs", "_syncfs_after")
+    __slots__ = ("_at_once", "_calls", "_mail_fsync", "_syncfs", "_syncfs_after")
 
     def __init__(
         self,
         mail_fsync: MailFsync = MailFsync.OPTIMIZED,
         calls: Calls = os,
         syncfs: Callable[[int], None] | None = None,
+        *,
+        at_once: bool = True,
     ) -> None:
+        """`at_once` allows syncfs where many files are to be on disk; `calls` and `syncfs` are for tests."""
         self._calls = calls
         self._mail_fsync = mail_fsync
-        self._syncfs = syncfs or (_syncfs if kernel_version() >= SYNCFS_REPORTS_ERRORS else None)
+        self._syncfs = syncfs or _syncfs
+        self._at_once = at_once and mail_fsync is not MailFsync.NEVER and kernel_version() >= SYNCFS_REPORTS_ERRORS
         self._syncfs_after = 0.0
 
     # -- opening and closing
@@ -272,13 +276,20 @@ class Files:
         """
         if self._mail_fsync is MailFsync.NEVER:
             return
-        syncfs = self._syncfs
-        if syncfs is None or len(fds) <= FSYNC_UP_TO or time.monotonic() < self._syncfs_after:
+        if len(fds) > FSYNC_UP_TO and self.syncs_at_once():
+            self.sync_all(file_system)
+        else:
             for fd in fds:
                 self._calls.fsync(fd)
-            return
+
+    def syncs_at_once(self) -> bool:
+        """Whether `sync_all` may be used at this time: it reports errors, and was quick when last used."""
+        return self._at_once and time.monotonic() >= self._syncfs_after
+
+    def sync_all(self, file_system: int) -> None:
+        """Put everything that was written to a file system, names too, on disk; `file_system` as in `sync_batch`."""
         started = time.monotonic()
-        syncfs(file_system)
+        self._syncfs(file_system)
         ended = time.monotonic()
         if ended - started > SLOW_SYNCFS:
             self._syncfs_after = ended + SLOW_SYNCFS_PAUSE

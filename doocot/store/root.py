@@ -35,6 +35,7 @@ class Root:
     slot: int
     bump: Callable[[int], None]  # tells other processes that something was committed
     generation: Callable[[int], bytes] | None  # the counters of this root's slot in the shared page
+    device: int = 0  # the file system of the index
     seen: bytes = b""
     version: int = -1
     commits: int = 0
@@ -70,7 +71,7 @@ def open_root(
     folder = location.index or location.path
     require_local(folder)
     db = open_database(os.path.join(folder, INDEX_NAME), vfs)
-    root = Root(location, db, files, slot, bump, generation)
+    root = Root(location, db, files, slot, bump, generation, os.stat(folder).st_dev)
     root.sets = keywords.keyword_sets(db.reader)
     return root
 

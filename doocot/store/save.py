@@ -4,13 +4,18 @@
 |---|---|---|---|
 | written | file in tmp/ | - | removed by age, as every Maildir program does |
 | synced, renamed | file in new/ or cur/ | - | a rescan finds it: delivered, not acknowledged |
-| folders synced, committed | the same | rows, Change | acknowledged |
+| committed | the same, or the name is lost | rows, Change, or not yet on disk | a rescan compares; not acknowledged |
+| all synced | file in new/ or cur/ | rows, Change | acknowledged |
+
+The last sync is one syncfs for all names and indexes of a batch, or each folder's before the commits and each commit's
+own, where the kernel does not report its errors or it was slow lately (other programs' writes go with it).
 """
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
@@ -110,14 +115,23 @@ def save(root: Root, mailbox: int, name: str, incoming: Sequence[Incoming], make
 
 @dataclass(slots=True)
 class _Saving:
-    """A request on its way."""
+    """A request on its way. With a `result` it is committed, with an `error` nobody is told so."""
 
     request: Request
     folder: str
-    written: list[Written]
-    moved: list[str]
+    written: list[Written] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    at_once: bool = False  # names and index are put on disk with those of others
     error: MailError | None = None
     result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Volume:
+    """A file system and what is saved there. `fd` is open before anything is written: so it is told of errors."""
+
+    fd: int
+    saving: list[_Saving]
 
 
 def in_turn(steps: Sequence[Callable[[], None]]) -> None:
@@ -134,25 +148,37 @@ def save_many(
     A failed sync fails every request of the batch: nobody knows whose bytes did not reach the disk. `run` runs the
     commits, each to another index: side by side, where the caller has threads, they share the disk's journal writes.
     """
-    batch = [_Saving(one, maildir.folder_of(one.root, one.name), [], []) for one in requests]
+    batch = [_Saving(one, maildir.folder_of(one.root, one.name)) for one in requests]
+    volumes: dict[int, _Volume] = {}
     try:
         for one in batch:
+            _guarded(one, partial(_place, one, volumes))
             _guarded(one, partial(_write, one, maker))
-        _together(batch, _sync_files)
+        for volume in volumes.values():
+            _together(volume.saving, partial(_sync_files, volume.fd))
         for one in batch:
             _guarded(one, partial(_move, one))
-        _together(batch, _sync_names)
-        run([partial(_guarded, one, partial(_commit, one)) for one in batch])
+        apart = [one for one in batch if not one.at_once]
+        for one in apart:
+            _guarded(one, partial(_sync_names, one))
+        run([partial(_guarded, one, partial(_commit, one)) for one in apart])
+        for volume in volumes.values():
+            together = [one for one in volume.saving if one.at_once]
+            for one in together:
+                _guarded(one, partial(_commit, one))
+            _together(together, partial(_sync_all, volume.fd))
     finally:
         for one in batch:
             for message in one.written:
                 one.request.root.files.close(message.fd)
             if one.result is None:
                 _undo(one)
+        for volume in volumes.values():
+            volume.saving[0].request.root.files.close(volume.fd)
     results: list[Result | MailError] = []
     for one in batch:
         assert one.result is not None or one.error is not None
-        results.append(one.result if one.result is not None else one.error)  # type: ignore[arg-type]
+        results.append(one.error if one.error is not None else one.result)  # type: ignore[arg-type]
     return results
 
 
@@ -179,6 +205,18 @@ def _together(batch: Sequence[_Saving], step: Callable[[Sequence[_Saving]], None
             one.error = disk_error(error, one.folder)
 
 
+def _place(one: _Saving, volumes: dict[int, _Volume]) -> None:
+    root = one.request.root
+    stat = root.files.stat(one.folder)
+    if stat is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), one.folder)
+    volume = volumes.get(stat.st_dev)
+    if volume is None:
+        volume = volumes[stat.st_dev] = _Volume(root.files.open(one.folder, os.O_RDONLY | os.O_DIRECTORY), [])
+    volume.saving.append(one)
+    one.at_once = root.device == stat.st_dev and root.files.syncs_at_once()
+
+
 def _write(one: _Saving, maker: NameMaker) -> None:
     root = one.request.root
     modes = root.files.modes_in(one.folder)
@@ -186,19 +224,13 @@ def _write(one: _Saving, maker: NameMaker) -> None:
         one.written.append(write_message(root, one.folder, maker, message, modes))
 
 
-def _sync_files(alive: Sequence[_Saving]) -> None:
-    _sync(alive[0].request.root, alive[0].folder, [message.fd for one in alive for message in one.written])
+def _sync_files(file_system: int, alive: Sequence[_Saving]) -> None:
+    fds = [message.fd for one in alive for message in one.written]
+    alive[0].request.root.files.sync_batch(fds, file_system)
 
 
-def _sync(root: Root, folder: str, fds: Sequence[int]) -> None:
-    if len(fds) == 1:
-        root.files.sync(fds[0])
-        return
-    file_system = root.files.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        root.files.sync_batch(fds, file_system)
-    finally:
-        root.files.close(file_system)
+def _sync_all(file_system: int, alive: Sequence[_Saving]) -> None:
+    alive[0].request.root.files.sync_all(file_system)
 
 
 def _move(one: _Saving) -> None:
@@ -211,22 +243,14 @@ def _move(one: _Saving) -> None:
         one.moved.append(target)
 
 
-def _sync_names(alive: Sequence[_Saving]) -> None:
+def _sync_names(one: _Saving) -> None:
     """The folders that got names. tmp/ need not be synced: a name left there by a power cut is harmless."""
-    files = alive[0].request.root.files
-    folders = {
-        f"{one.folder}/{'new' if message.letters is None else 'cur'}" for one in alive for message in one.written
-    }
-    fds = [files.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in sorted(folders)]
-    try:
-        _sync(alive[0].request.root, alive[0].folder, fds)
-    finally:
-        for fd in fds:
-            files.close(fd)
+    for part in {"new" if message.letters is None else "cur" for message in one.written}:
+        one.request.root.files.sync_folder(f"{one.folder}/{part}")
 
 
 def _commit(one: _Saving) -> None:
-    """The rows, durable: the acknowledgement may follow."""
+    """The rows; on disk when this returns, or with the next `_sync_all`."""
     request = one.request
     root = request.root
 
@@ -250,7 +274,7 @@ def _commit(one: _Saving) -> None:
             settle.add_intent(writer, settle.RENAME, request.mailbox, {"uids": uids_text})
         return validity, uids
 
-    one.result = giving_uids(root, request.mailbox, len(one.written), commit)
+    one.result = giving_uids(root, request.mailbox, len(one.written), commit, durable=not one.at_once)
     committed(root)
 
 

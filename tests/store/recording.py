@@ -429,14 +429,17 @@ def recording(
     fail_at: int | None = None,
     error: int = errno.ENOSPC,
     skip_sync: int | None = None,
+    at_once: bool = True,
 ) -> Iterator[Recording]:
     """Record what happens in `folder` (what is there now is sure); states are built below `scratch`.
 
     `fail_at` fails that call with `error`; `skip_sync` leaves out that sync, to prove that a test would see it missing.
+    Without `at_once` there is no syncfs.
     """
     recorder = Recorder(folder, fail_at, error, skip_sync)
     vfs = RecordingVFS(f"recording-{id(recorder)}", recorder)
     try:
-        yield Recording(recorder, Files(mail_fsync, recorder, recorder.syncfs), f"recording-{id(recorder)}", scratch)
+        files = Files(mail_fsync, recorder, recorder.syncfs, at_once=at_once)
+        yield Recording(recorder, files, f"recording-{id(recorder)}", scratch)
     finally:
         vfs.unregister()

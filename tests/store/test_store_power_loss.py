@@ -286,10 +286,15 @@ def check(state: State, monkeypatch: pytest.MonkeyPatch, *, without_index: bool 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("without_index", [False, True])
+@pytest.mark.parametrize("at_once", [False, True])
 def test_nothing_told_is_contradicted_by_a_power_cut(
-    memory: Path, monkeypatch: pytest.MonkeyPatch, scenario: Callable[[Client], None], without_index: bool
+    memory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scenario: Callable[[Client], None],
+    without_index: bool,
+    at_once: bool,
 ) -> None:
-    with client_in(memory) as client:
+    with client_in(memory, at_once=at_once) as client:
         scenario(client)
         rec = client.rec
     every = max(1, len(rec.log) // 60)
@@ -307,10 +312,11 @@ def test_nothing_told_is_contradicted_by_a_power_cut(
 NEEDED = {
     "reserve_uids write replace_file sync_folder": "N: an index made anew gives no UID again",
     "save_many _together _sync_files": "the bytes of a message",
-    "save_many _together _sync_names": "its name",
     "copy.py._commit sync_folder": "the names that COPY and MOVE made",
     "giving_uids write _transaction": "the row: the UID that is told",
 }
+NEEDED_APART = {"save_many _guarded _sync_names": "its name"}
+NEEDED_AT_ONCE = {"save_many _together _sync_all": "its name and its row"}
 
 # These are not, and why they stay.
 OPTIONAL = {
@@ -381,30 +387,32 @@ def entry(caller: str, table: dict[str, str]) -> str | None:
     return None
 
 
-def run_without(memory: Path, skip_sync: int | None) -> Recording:
-    with client_in(memory, skip_sync=skip_sync) as client:
+def run_without(memory: Path, skip_sync: int | None, at_once: bool) -> Recording:
+    with client_in(memory, skip_sync=skip_sync, at_once=at_once) as client:
         needed_scenario(client)
         return client.rec
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 def test_power_cut_is_survived_with_every_sync_and_without_none_of_the_needed(
-    memory: Path, monkeypatch: pytest.MonkeyPatch
+    memory: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
 ) -> None:
+    needed = NEEDED | (NEEDED_AT_ONCE if at_once else NEEDED_APART)
     monkeypatch.setattr(dovecot_files, "RESERVE", 1)
     syncs = Syncs()
     with monkeypatch.context() as watching:
         syncs.watch(watching)
-        run_without(memory / "whole", None)
-    reserve = {key: text for key, text in (NEEDED | OPTIONAL).items() if key.startswith("reserve_uids")}
-    in_order = reserve | NEEDED | OPTIONAL
+        run_without(memory / "whole", None, at_once)
+    reserve = {key: text for key, text in (needed | OPTIONAL).items() if key.startswith("reserve_uids")}
+    in_order = reserve | needed | OPTIONAL
     assert [caller for caller in syncs.callers if not entry(caller, in_order)] == []
     found: dict[str, list[bool]] = {}
     for number, caller in enumerate(syncs.callers):
         key = entry(caller, in_order)
-        if key in NEEDED and not any(found.get(key, [])):
-            rec = run_without(memory / str(number), number)
+        if key in needed and not any(found.get(key, [])):
+            rec = run_without(memory / str(number), number, at_once)
             found.setdefault(key, []).append(any_violation(rec, monkeypatch))
-    assert {key for key, seen in found.items() if any(seen)} == set(NEEDED), found
+    assert {key for key, seen in found.items() if any(seen)} == set(needed), found
 
 
 def any_violation(rec: Recording, monkeypatch: pytest.MonkeyPatch) -> bool:

@@ -280,13 +280,16 @@ def _create(writer: apsw.Connection, path: str) -> None:
 
 
 def _begin_boot(writer: apsw.Connection) -> None:
-    """Invariant 4: after a power cut the counters continue above everything that was told."""
+    """Invariants 3 and 4: after a power cut the counters continue above everything that was told."""
     boot = boot_id()
     if writer.execute("SELECT boot FROM root").fetchall() == [(boot,)]:
         return
     writer.pragma("synchronous", 2)
     writer.execute("BEGIN IMMEDIATE")
-    writer.execute("UPDATE mailbox SET stamp = '' WHERE (SELECT boot FROM root) <> ?", (boot,))
+    writer.execute(
+        "UPDATE mailbox SET stamp = '', uidnext = max(uidnext, reserved_uid) WHERE (SELECT boot FROM root) <> ?",
+        (boot,),
+    )
     writer.execute(
         "UPDATE root SET boot = ?1, position = reserved, reserved = reserved + ?2 WHERE boot <> ?1",
         (boot, RESERVE_AHEAD),

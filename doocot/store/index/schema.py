@@ -3,7 +3,8 @@
 1. `root.position` only grows. It numbers Changes and is the mod-sequence of what they touched (RFC 7162 §3.1), so a
    reader needs one number to know where it stands. (A counter per mailbox was rejected: two numbers for one order.)
 2. A row of `message` and the Change that tells of it are committed together.
-3. `mailbox.uidnext` only grows within one `uidvalidity`, and a UID is answered only after a synchronous=FULL commit.
+3. `mailbox.uidnext` only grows within one `uidvalidity`. A UID is answered only after its row is on disk; what another
+   session may have seen of it before is below `reserved_uid`, where the first open after another boot continues.
 4. Positions may be committed with synchronous=NORMAL, so a power cut may take the last of them back. `root.reserved` is
    always committed FULL and ahead of `position`; the first open after another boot continues from there.
 5. `message.flags` is the truth; `letters` is the last name that the file is known to have borne, `target` the names
