@@ -4,8 +4,9 @@ from functools import lru_cache
 
 from doocot.message.envelope import envelope
 from doocot.message.header import Fields
-from doocot.message.mime import ContentType, Params, disposition, languages, transfer_encoding
-from doocot.message.quote import nstring, unfolded
+from doocot.message.memo import remembered
+from doocot.message.mime import Params, content_type, disposition, languages, transfer_encoding
+from doocot.message.quote import is_verbatim, nstring, unfolded
 from doocot.message.scan import Head, Kind, Part
 from doocot.message.tokens import REPLACEMENT
 
@@ -13,7 +14,6 @@ from doocot.message.tokens import REPLACEMENT
 _NO_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
 _MULTIPART, _MESSAGE = Kind.MULTIPART, Kind.MESSAGE
 _NO_EXTENSION = b" NIL NIL NIL NIL"
-_EXTENSION_FIELDS = frozenset((b"content-disposition", b"content-language", b"content-location"))
 
 
 def bodystructure(part: Part) -> bytes:
@@ -83,7 +83,7 @@ def _said(head: Head, is_message: bool) -> tuple[bytes, bool, bytes]:
         # Too deep or too many to be looked into: a message here must show its envelope (RFC 3501 §7.4.2).
         start = b'"application" "octet-stream" ' + _params(typed.params)
     else:
-        start, text = _media(typed)
+        start, text = _media(head.fields[b"content-type"][0])
     encoding = _encoding(header)
     labels = b"NIL NIL"
     if b"content-id" in header or b"content-description" in header:
@@ -94,8 +94,10 @@ def _said(head: Head, is_message: bool) -> tuple[bytes, bool, bytes]:
 _said_by_few = lru_cache(maxsize=512)(_said)
 
 
-def _media(typed: ContentType) -> tuple[bytes, bool]:
+@remembered(512)
+def _media(value: bytes) -> tuple[bytes, bool]:
     """Type, subtype and parameters on the wire, and whether it is text, whose charset is always told."""
+    typed = content_type(value)
     text = typed.type.lower() == b"text"
     params = typed.params
     if typed.type.lower() == b"multipart":
@@ -110,15 +112,24 @@ def _params(params: Params) -> bytes:
     """`body-fld-param`"""
     if not params:
         return b"NIL"
+    if len(params) == 1 and is_verbatim(params[0][0] + params[0][1]):
+        return b'("%b" "%b")' % params[0]
     return b"(%b)" % b" ".join([b"%b %b" % (nstring(name), nstring(value)) for name, value in params])
 
 
 def _encoding(header: Fields) -> bytes:
     """`body-fld-enc`: that of the first header that can be read."""
     for value in header.get(b"content-transfer-encoding", ()):
-        if (found := transfer_encoding(value)) is not None:
-            return nstring(found)
+        if found := _encoding_word(value):
+            return found
     return b'"7bit"'
+
+
+@remembered(256)
+def _encoding_word(value: bytes) -> bytes | None:
+    """The encoding on the wire, None when something else stands in the field."""
+    word = transfer_encoding(value)
+    return None if word is None else nstring(word)
 
 
 def _text(header: Fields, name: bytes) -> bytes:
@@ -128,7 +139,7 @@ def _text(header: Fields, name: bytes) -> bytes:
 
 def _extension(header: Fields) -> bytes:
     """`SP body-fld-dsp SP body-fld-lang SP body-fld-loc`"""
-    if _EXTENSION_FIELDS.isdisjoint(header):
+    if not (b"content-disposition" in header or b"content-language" in header or b"content-location" in header):
         return _NO_EXTENSION[4:]
     shown, spoken = b"NIL", b"NIL"
     for value in header.get(b"content-disposition", ()):

@@ -98,7 +98,6 @@ def disposition(value: bytes) -> Disposition | None:
     return None if outcome is BROKEN else Disposition(kind, _params(r))
 
 
-@remembered(256)
 def transfer_encoding(value: bytes) -> bytes | None:
     """The encoding as written, None when something else stands in the field."""
     r = Reader(value)
