@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from doocot.message.charset import header_key
-from doocot.message.memo import remembered
+from doocot.message.memo import LONGEST, remembered
 from doocot.message.quote import phrase, unfolded
 from doocot.message.tokens import ATEXT, BROKEN, END, MORE, Outcome, Reader
 
@@ -95,7 +95,14 @@ def _plain_shown(piece: bytes) -> Shown | None:
     if not (found := _plain(piece)):
         return None
     quoted, atoms, mailbox, domain = found.groups()
-    return _shown((Address(quoted or atoms, None, mailbox, domain),))
+    name = quoted or atoms
+    if len(piece) > LONGEST or b"=?" in piece:
+        return _shown((Address(name, None, mailbox, domain),))
+    # What the line above would give: `_plain` lets nothing through that is to be escaped, decoded or cut.
+    if name is None:
+        return Shown(b'((NIL NIL "%b" "%b"))' % (mailbox, domain), (b"<%b@%b>" % (mailbox, domain)).upper())
+    key = b'"%b" <%b@%b>' % (name, mailbox, domain)
+    return Shown(b'(("%b" NIL "%b" "%b"))' % (name, mailbox, domain), key.upper())
 
 
 @remembered(1024)

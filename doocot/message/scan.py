@@ -41,7 +41,7 @@ class Kind(Enum):
 
 
 # Two octets are counted in half the time of one, as the search can skip.
-_LINE_END = b"\r\n"
+LINE_END = b"\r\n"
 _TEXT, _MULTIPART, _MESSAGE, _OTHER = Kind.TEXT, Kind.MULTIPART, Kind.MESSAGE, Kind.OTHER
 
 
@@ -139,7 +139,7 @@ def scan(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part:
     head = _head(data[:end], False, False)
     kind = head.kind
     if kind is _TEXT or kind is _OTHER:
-        return Part(0, end, len(data), data.count(_LINE_END, end), kind, head)
+        return Part(0, end, len(data), data.count(LINE_END, end), kind, head)
     if kind is _MULTIPART and limits.depth > 1 and (part := _flat(data, head, end, limits.parts - 1)):
         return part
     return _Scan(data, limits).run(head, end)
@@ -179,7 +179,7 @@ def _leaves(data: bytes, start: int, delimiter: bytes, in_digest: bool, room: in
         if kind is _MULTIPART or kind is _MESSAGE:
             break
         end = line - 2 if line else len(data)
-        lines = data.count(_LINE_END, body, end) if kind is _TEXT else 0
+        lines = data.count(LINE_END, body, end) if kind is _TEXT else 0
         leaves.append(Part(start, body, end, lines, kind, head))
         room -= 1
         rest = line + size - 1
@@ -355,7 +355,7 @@ class _Scan:
         if part.is_cut:
             end = part.body
         kind, body = part.kind, part.body
-        lines = self.data.count(_LINE_END, body, end) if kind is _TEXT or kind is _MESSAGE else 0
+        lines = self.data.count(LINE_END, body, end) if kind is _TEXT or kind is _MESSAGE else 0
         done = Part(part.start, body, end, lines, kind, part.head, tuple(part.children))
         if self.stack:
             self.stack[-1].children.append(done)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from doocot.message.charset import decode, decode_header, search_key
 from doocot.message.decode import tolerant
 from doocot.message.mime import content_type, mechanism
-from doocot.message.scan import Kind, Part, crlf
+from doocot.message.scan import LINE_END, Kind, Part, crlf
 
 HEADER = b"header"
 _TEXT, _MULTIPART = Kind.TEXT, Kind.MULTIPART
@@ -52,9 +52,9 @@ def file_text_parts(part: Part, raw: bytes, data: bytes) -> list[TextPart]:
     at = before = 0
     for start, end, lines, encoding, charset in stretches:
         if start > at:
-            before += data.count(b"\n", at, start)
+            before += data.count(LINE_END, at, start)
         if lines < 0:
-            lines = data.count(b"\n", start, end)
+            lines = data.count(LINE_END, start, end)
         found.append((start - before, end - start - lines, encoding, charset))
         at = end
         before += lines
