@@ -12,6 +12,7 @@ import unicodedata
 from doocot.message.decode import tolerant
 from doocot.message.memo import remembered
 
+_LF = ord("\n")
 _word = re.compile(rb"=\?([^?]*)\?([qQbB])[^?]*\?([^?]*)\?=")
 _only_space = re.compile(rb"[ \t\r\n]*").fullmatch
 # A fold is searched as the one space it stands for, whatever white space it begins with.
@@ -81,6 +82,6 @@ def search_key(text: str) -> bytes:
 
 def header_key(value: bytes) -> bytes:
     """The search key of a header value."""
-    if value.isascii() and b"=?" not in value:
-        return _unfold(b" ", value).upper() if b"\n" in value else value.upper()
+    if value.isascii() and value.find(b"=?") < 0:
+        return _unfold(b" ", value).upper() if _LF in value else value.upper()
     return search_key(decode_header(_unfold(b" ", value)))

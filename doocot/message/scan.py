@@ -40,6 +40,7 @@ class Kind(Enum):
     OTHER = "other"
 
 
+_CR = ord("\r")
 # Two octets are counted in half the time of one, as the search can skip.
 LINE_END = b"\r\n"
 _TEXT, _MULTIPART, _MESSAGE, _OTHER = Kind.TEXT, Kind.MULTIPART, Kind.MESSAGE, Kind.OTHER
@@ -104,7 +105,7 @@ class _Boundary(NamedTuple):
 
 def crlf(raw: bytes) -> bytes:
     """The message with each bare LF made CRLF; CRLF and lone CR are kept, and so are NULs (see `sections.wire`)."""
-    if b"\r" not in raw:
+    if _CR not in raw:
         return raw.replace(b"\n", b"\r\n")
     if raw.count(b"\r\n") == raw.count(b"\n"):
         return raw

@@ -7,6 +7,7 @@ from doocot.message.charset import header_key
 # Nobody compares more; and a line of a million `[x]` would take for ever to peel.
 _LONGEST = 2000
 
+_TAB, _CR = b"\t\r"
 _white = re.compile(rb"[ \t\r]+")
 _BLOB = rb"\[[^\[\]]*\] ?"
 _leader = re.compile(rb"(?:%b)*(?:RE|FWD?) ?(?:%b)?:" % (_BLOB, _BLOB)).match
@@ -17,7 +18,7 @@ def base_subject(subject: bytes) -> tuple[bytes, bool]:
     """The base subject in upper case, as `search_key` writes it, and whether the message is a reply or forward."""
     # (1) encoded words to UTF-8, all white space to one space
     text = header_key(subject[:_LONGEST])
-    if b"  " in text or b"\t" in text or b"\r" in text:
+    if text.find(b"  ") >= 0 or _TAB in text or _CR in text:
         text = _white.sub(b" ", text)
     is_reply = False
     while True:

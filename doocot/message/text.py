@@ -15,6 +15,7 @@ from doocot.message.mime import content_type, mechanism
 from doocot.message.scan import LINE_END, Kind, Part, crlf
 
 HEADER = b"header"
+_CR = ord("\r")
 _TEXT, _MULTIPART = Kind.TEXT, Kind.MULTIPART
 _ENCODED = frozenset((b"base64", b"quoted-printable"))
 _READABLE = frozenset((b"7bit", b"8bit", b"binary", b"base64", b"quoted-printable"))
@@ -42,7 +43,7 @@ def file_text_parts(part: Part, raw: bytes, data: bytes) -> list[TextPart]:
     stretches: list[_Stretch] = []
     _collect(part, stretches)
     found: list[TextPart] = []
-    if b"\r" in raw:
+    if _CR in raw:
         # Where on the wire a CR stands that the file has not.
         added = [bare.start() + before for before, bare in enumerate(_bare_lf(raw))]
         for start, end, _, encoding, charset in stretches:
