@@ -12,6 +12,7 @@ from doocot.mailbox.places import existing
 from doocot.mailbox.user import Mail
 from doocot.store import dovecot_files, save
 from doocot.store.disk_errors import disk_errors
+from doocot.store.index.database import Busy
 from doocot.store.index.mailboxes import MailboxRow
 from doocot.store.maildir_names import NameMaker
 from doocot.store.save import Incoming, Request
@@ -30,7 +31,16 @@ class Opened:
 
 def save_all(batch: Sequence[Opened], names: NameMaker, run: Run = save.in_turn) -> list[SaveResult]:
     """The results in the order of `batch`, a MailError for each that failed. Blocking; `run` as in `store.save`."""
-    results: list[SaveResult] = [MailError(Kind.SERVER_BUG, "Internal error")] * len(batch)
+    return [one for one in _save(batch, names, run, wait=True) if not isinstance(one, Busy)]
+
+
+def save_now(batch: Sequence[Opened], names: NameMaker) -> list[SaveResult | Busy]:
+    """The same for what needs nothing but the disk; the others end as Busy."""
+    return _save(batch, names, save.in_turn, wait=False)
+
+
+def _save(batch: Sequence[Opened], names: NameMaker, run: Run, *, wait: bool) -> list[SaveResult | Busy]:
+    results: list[SaveResult | Busy] = [MailError(Kind.SERVER_BUG, "Internal error")] * len(batch)
     groups: dict[tuple[int, str], list[int]] = {}
     for number, one in enumerate(batch):
         groups.setdefault((id(one.mail.opened.root), one.delivery.mailbox), []).append(number)
@@ -41,27 +51,27 @@ def save_all(batch: Sequence[Opened], names: NameMaker, run: Run = save.in_turn)
         root = first.mail.opened.root
         try:
             with disk_errors(root.path):
-                row = _mailbox(first.mail, first.delivery)
-                dovecot_files.reserve_uids(root, row, len(numbers))
-        except MailError as error:
+                row = _mailbox(first.mail, first.delivery, wait)
+                dovecot_files.reserve_uids(root, row, len(numbers), wait=wait)
+        except (MailError, Busy) as error:
             for number in numbers:
                 results[number] = _delivery_error(error)
             continue
         requests.append(Request(root, row.id, row.name, [_incoming(batch[number].delivery) for number in numbers]))
         members.append(numbers)
-    for numbers, result in zip(members, save.save_many(requests, names, run), strict=True):
+    for numbers, result in zip(members, save.save_many(requests, names, run, wait=wait), strict=True):
         for place, number in enumerate(numbers):
-            if isinstance(result, MailError):
+            if isinstance(result, MailError | Busy):
                 results[number] = _delivery_error(result)
             else:
                 results[number] = Saved(result[0], result[1][place])
     return results
 
 
-def _mailbox(mail: Mail, delivery: Delivery) -> MailboxRow:
+def _mailbox(mail: Mail, delivery: Delivery, wait: bool) -> MailboxRow:
     """The mailbox to save to, made first where the delivery may do that (lda_mailbox_autocreate)."""
     try:
-        return existing(mail, delivery.mailbox)
+        return existing(mail, delivery.mailbox, wait=wait)
     except MailError as error:
         if error.kind is not Kind.NON_EXISTENT or not delivery.autocreate:
             raise
@@ -77,10 +87,10 @@ def _mailbox(mail: Mail, delivery: Delivery) -> MailboxRow:
     return existing(mail, delivery.mailbox)
 
 
-def _delivery_error(error: MailError) -> MailError:
+def _delivery_error(error: MailError | Busy) -> MailError | Busy:
     """A full disk is trouble of the server, not of the recipient: his mail must wait, not bounce."""
     cause = error.__cause__
-    if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+    if isinstance(error, MailError) and isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
         return MailError(Kind.UNAVAILABLE, error.text, error.detail)
     return error
 

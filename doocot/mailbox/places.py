@@ -6,7 +6,7 @@ from doocot.errors import Kind, MailError
 from doocot.mailbox.namespaces import Auto, Place, locate, no_such_mailbox, shown, special
 from doocot.store import folders, maildir, maildir_sync, subscriptions
 from doocot.store.index import mailboxes
-from doocot.store.index.database import write
+from doocot.store.index.database import Busy, reading, write
 from doocot.store.index.mailboxes import MailboxRow
 from doocot.store.root import Root, committed
 from doocot.wire import mutf7
@@ -51,11 +51,16 @@ def synced(mail: "Mail", place: Place) -> MailboxRow:
     return _made_by_itself(root, place)
 
 
-def existing(mail: "Mail", name: str) -> MailboxRow:
-    """The row of a mailbox that messages are added to, as it is. Blocking. Raises MailError(NON_EXISTENT)."""
+def existing(mail: "Mail", name: str, *, wait: bool = True) -> MailboxRow:
+    """The row of a mailbox that messages are added to, as it is. Raises MailError(NON_EXISTENT).
+
+    Blocking; without `wait` it raises Busy instead.
+    """
     place, root = find(mail, name), mail.opened.root
-    with root.db.lock:
-        row = mailboxes.mailbox_row(root.db.writer, place.name)
+    with reading(root.db, wait=wait) as connection:
+        row = mailboxes.mailbox_row(connection, place.name)
+    if row is None and not wait:
+        raise Busy
     return row if row is not None else synced(mail, place)
 
 

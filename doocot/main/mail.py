@@ -51,6 +51,21 @@ class MailServices:
         """The mail of a user who logged in. Raises MailError when its location is not known or cannot be opened."""
         return open_user_mail(self.roots, settings_of(config, service, user), user)
 
+    def open_now(self, config: Config, service: str, user: User) -> Mail | None:
+        """The same when that takes nothing but a look into tables: his root is open."""
+        try:
+            settings = settings_of(config, service, user)
+            location = location_of(settings, user)
+        except MailError:
+            return None  # `open` says why
+        opened = self.roots.take(location)
+        if opened is None:
+            return None
+        if opened.root.db.pair is None:
+            self.roots.release(opened)
+            return None
+        return Mail(self.roots, location, opened, spaces=spaces_of(settings.namespaces))
+
     def opening(self, config: Config, service: str, user: User) -> Generator[Step, Any, Mail]:
         """Steps to the mail of a user who logged in; file work that a crash left behind is taken up.
 
@@ -75,6 +90,10 @@ class MailServices:
         if root not in self._settling and (opened := self.roots.hold(root)) is not None:
             self._settling[root] = opened
             self.loop.call_later(SETTLE_AFTER, self._settle, root)
+        self.saved(root)
+
+    def saved(self, root: Root) -> None:
+        """There are new messages in this root, to be entered in dovecot-uidlist after some time."""
         if root not in self._listing and (opened := self.roots.hold(root)) is not None:
             self._listing[root] = opened
             self.loop.call_later(LIST_AFTER, self._list, root)

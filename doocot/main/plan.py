@@ -52,6 +52,18 @@ class Plan:
     state_dir: str
     optional: tuple[Listening, ...] = ()  # IPv6 listeners that may fail where a machine has none
 
+    @property
+    def processes(self) -> int:
+        """Workers of both kinds: those that clients log in to, and as many again that take in mail."""
+        return 2 * self.workers
+
+    def serving(self, protocol: str) -> range:
+        """The numbers of the workers that serve this protocol.
+
+        LMTP has its own: they wait for the disk, which somebody who reads his mail must not.
+        """
+        return range(self.workers, 2 * self.workers) if protocol == "lmtp" else range(self.workers)
+
 
 def make_plan(config: Config, workers: int | None = None) -> Plan:
     """The plan of a configuration; PlanError when it cannot be one."""

@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from doocot.main.plan import Listening
@@ -11,12 +11,15 @@ from doocot.net.listener import Address, ListenError, bind, is_bound_to
 
 
 class Sockets:
-    """For each listener one socket per worker, or one that all share (paths, and sockets that systemd opened)."""
+    """For each listener one socket per worker that serves it, or one that all share (paths, and sockets that systemd
 
-    __slots__ = ("_copies", "_inherited", "_open")
+    opened). `serving` gives the numbers of these workers by protocol.
+    """
 
-    def __init__(self, copies: int, inherited: Sequence[socket.socket] = ()) -> None:
-        self._copies = copies
+    __slots__ = ("_inherited", "_open", "_serving")
+
+    def __init__(self, serving: Callable[[str], range], inherited: Sequence[socket.socket] = ()) -> None:
+        self._serving = serving
         self._inherited = tuple(inherited)
         self._open: dict[Listening, list[socket.socket]] = {}
 
@@ -30,7 +33,7 @@ class Sockets:
                 if each in self._open:
                     continue
                 try:
-                    self._open[each] = self._bind(each.address)
+                    self._open[each] = self._bind(each)
                     new.append(each)
                 except ListenError as error:
                     cause = error.__cause__
@@ -51,7 +54,8 @@ class Sockets:
 
     def of_worker(self, number: int) -> tuple[tuple[Listening, ...], list[int]]:
         """What worker `number` listens on, and the descriptors for it, in the same order."""
-        return tuple(self._open), [sockets[number % len(sockets)].fileno() for sockets in self._open.values()]
+        mine = tuple(each for each in self._open if number in self._serving(each.protocol))
+        return mine, [self._open[each][number % len(self._open[each])].fileno() for each in mine]
 
     def addresses(self) -> list[tuple[Listening, str]]:
         """Where each listens; with port 0 in the settings the port that the kernel gave."""
@@ -70,13 +74,14 @@ class Sockets:
         """Close everything."""
         self.keep(())
 
-    def _bind(self, address: Address) -> list[socket.socket]:
+    def _bind(self, listening: Listening) -> list[socket.socket]:
+        address = listening.address
         for sock in self._inherited:
             if is_bound_to(sock, address):
                 return [sock.dup()]
         if address.path:
             Path(address.path).parent.mkdir(parents=True, exist_ok=True)
-        return bind(address, self._copies)
+        return bind(address, len(self._serving(listening.protocol)))
 
     def _close(self, listening: Listening) -> None:
         for sock in self._open.pop(listening):

@@ -74,13 +74,13 @@ class Supervisor:
         self._started = time.time()
         self._outside: socket.socket
         # One column of the page for each worker, and one for us.
-        self._processes = plan.workers + 1
+        self._processes = plan.processes + 1
         self._page_fd = create_page(self._processes)
-        self._page = GenerationPage(self._page_fd, self._processes, plan.workers)
+        self._page = GenerationPage(self._page_fd, self._processes, plan.processes)
         self._channels = [wakeup_channel() for _ in range(self._processes)]
         self._wakeups = Wakeups(self._channels[-1][0], [sender for _, sender in self._channels], Waiting())
         self._auth = AuthService(loop, self._events, plan, self._stop, self._worker_channels)
-        self._sockets = Sockets(plan.workers, inherited(os.environ, os.getpid()))
+        self._sockets = Sockets(plan.serving, inherited(os.environ, os.getpid()))
         self._control = ControlServer(
             {
                 "stop": self._verb_stop,
@@ -113,8 +113,7 @@ class Supervisor:
         self._loop.add_reader(self._outside, self._told)
         try:
             await self._auth.start()
-            for number in range(self._plan.workers):
-                await self._start(number)
+            await self._start_wanted()
             await asyncio.wait_for(self._all_ready(), ANSWER_TIMEOUT)
             await self._control.start(control)
             self._handle_signals()
@@ -180,6 +179,12 @@ class Supervisor:
         self._events.event("stopped", service="master", seconds=round(time.monotonic() - begun, 1))
 
     # Workers.
+
+    async def _start_wanted(self) -> None:
+        """Every worker that has something to listen on and does not run."""
+        for number in range(self._plan.processes):
+            if number not in self._children and self._sockets.of_worker(number)[0]:
+                await self._start(number)
 
     async def _start(self, number: int) -> None:
         child = await start_child(number, self._plan.identity, self._handler, self._channel_lost)
@@ -307,9 +312,10 @@ class Supervisor:
         self._plan = plan
         self._sockets.keep(plan.listening)
         self._set_log(plan)
-        asks = [self._reload_child(child) for child in self._children.values()]
-        answers = await asyncio.gather(*asks)
-        late = [str(child.pid) for child, done in zip(self._children.values(), answers, strict=True) if not done]
+        children = tuple(self._children.values())
+        answers = await asyncio.gather(*map(self._reload_child, children))
+        await self._start_wanted()
+        late = [str(child.pid) for child, done in zip(children, answers, strict=True) if not done]
         return f"workers {', '.join(late)} did not answer" if late else ""
 
     async def _reload_child(self, child: Child) -> bool:

@@ -18,7 +18,7 @@ from doocot.store import maildir, maildir_keywords, uidlist
 from doocot.store.disk_errors import disk_errors
 from doocot.store.dotlock import Dotlock, dotlock
 from doocot.store.index import mailboxes
-from doocot.store.index.database import rows, write
+from doocot.store.index.database import Busy, rows, write
 from doocot.store.index.mailboxes import MailboxRow
 from doocot.store.maildir_keywords import LETTERS
 from doocot.store.root import Root, note
@@ -92,10 +92,12 @@ def _whole(root: Root, control: str) -> UidList | None:
         return None
 
 
-def reserve_uids(root: Root, row: MailboxRow, count: int) -> None:
-    """Makes N run ahead of the next `count` UIDs, durably, before one of them is told."""
+def reserve_uids(root: Root, row: MailboxRow, count: int, *, wait: bool = True) -> None:
+    """Makes N run ahead of the next `count` UIDs, durably, before one of them is told. Without `wait` raises Busy."""
     if row.uid_next + count <= row.reserved_uid:
         return
+    if not wait:
+        raise Busy
     folder = maildir.folder_of(root, row.name)
     control = control_folder(root, folder)
     with disk_errors(control), lock_uidlist(root, folder) as lock:
@@ -117,19 +119,25 @@ def reserve_uids(root: Root, row: MailboxRow, count: int) -> None:
 
 
 def giving_uids(
-    root: Root, mailbox: int, count: int, commit: Callable[[apsw.Connection], Result], *, durable: bool = True
+    root: Root,
+    mailbox: int,
+    count: int,
+    commit: Callable[[apsw.Connection], Result],
+    *,
+    durable: bool = True,
+    wait: bool = True,
 ) -> Result:
     """`commit` in a transaction that gives out up to `count` UIDs of the mailbox, all of them below N.
 
     Another process may have used up what a caller reserved before, so it is looked at inside the transaction. Who does
-    without `durable` syncs the index himself before he answers.
+    without `durable` syncs the index himself before he answers. Raises Busy rather than `wait`.
     """
     while True:
-        with write(root.db, durable=durable) as writer:
+        with write(root.db, durable=durable, wait=wait) as writer:
             row = mailboxes.mailbox_by_id(writer, mailbox)
             if row.uid_next + count <= row.reserved_uid:
                 return commit(writer)
-        reserve_uids(root, row, count)
+        reserve_uids(root, row, count, wait=wait)
 
 
 def list_all(root: Root) -> None:

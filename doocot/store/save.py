@@ -27,6 +27,7 @@ from doocot.store.disk_errors import disk_error
 from doocot.store.dovecot_files import giving_uids
 from doocot.store.files import PRIVATE, Modes
 from doocot.store.index import messages
+from doocot.store.index.database import Busy
 from doocot.store.index.keywords import intern_set
 from doocot.store.index.messages import NewMessage, format_ranges, ranges_of
 from doocot.store.maildir_names import NameMaker, letters_for, with_sizes
@@ -108,7 +109,7 @@ def _chunks(parts: Sequence[bytes | FileSpool]) -> Iterator[bytes]:
 def save(root: Root, mailbox: int, name: str, incoming: Sequence[Incoming], maker: NameMaker) -> Result:
     """Saves all or none into one mailbox: (uidvalidity, UIDs). Blocking; for a thread."""
     (result,) = save_many([Request(root, mailbox, name, incoming)], maker)
-    if isinstance(result, MailError):
+    if isinstance(result, MailError | Busy):
         raise result
     return result
 
@@ -122,7 +123,7 @@ class _Saving:
     written: list[Written] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
     at_once: bool = False  # names and index are put on disk with those of others
-    error: MailError | None = None
+    error: MailError | Busy | None = None
     result: Result | None = None
 
 
@@ -141,12 +142,17 @@ def in_turn(steps: Sequence[Callable[[], None]]) -> None:
 
 
 def save_many(
-    requests: Sequence[Request], maker: NameMaker, run: Callable[[Sequence[Callable[[], None]]], None] = in_turn
-) -> list[Result | MailError]:
+    requests: Sequence[Request],
+    maker: NameMaker,
+    run: Callable[[Sequence[Callable[[], None]]], None] = in_turn,
+    *,
+    wait: bool = True,
+) -> list[Result | MailError | Busy]:
     """Saves what arrived together, sharing the syncs; each request succeeds or fails for itself.
 
     A failed sync fails every request of the batch: nobody knows whose bytes did not reach the disk. `run` runs the
     commits, each to another index: side by side, where the caller has threads, they share the disk's journal writes.
+    Without `wait` a request whose index somebody else writes, or whose mailbox has no UIDs in reserve, ends as Busy.
     """
     batch = [_Saving(one, maildir.folder_of(one.root, one.name)) for one in requests]
     volumes: dict[int, _Volume] = {}
@@ -161,11 +167,11 @@ def save_many(
         apart = [one for one in batch if not one.at_once]
         for one in apart:
             _guarded(one, partial(_sync_names, one))
-        run([partial(_guarded, one, partial(_commit, one)) for one in apart])
+        run([partial(_guarded, one, partial(_commit, one, wait)) for one in apart])
         for volume in volumes.values():
             together = [one for one in volume.saving if one.at_once]
             for one in together:
-                _guarded(one, partial(_commit, one))
+                _guarded(one, partial(_commit, one, wait))
             _together(together, partial(_sync_all, volume.fd))
     finally:
         for one in batch:
@@ -175,7 +181,7 @@ def save_many(
                 _undo(one)
         for volume in volumes.values():
             volume.saving[0].request.root.files.close(volume.fd)
-    results: list[Result | MailError] = []
+    results: list[Result | MailError | Busy] = []
     for one in batch:
         assert one.result is not None or one.error is not None
         results.append(one.error if one.error is not None else one.result)  # type: ignore[arg-type]
@@ -190,7 +196,7 @@ def _guarded(one: _Saving, step: Callable[[], None]) -> None:
         step()
     except OSError as error:
         one.error = disk_error(error, error.filename or one.folder)
-    except MailError as error:
+    except (MailError, Busy) as error:
         one.error = error
 
 
@@ -249,7 +255,7 @@ def _sync_names(one: _Saving) -> None:
         one.request.root.files.sync_folder(f"{one.folder}/{part}")
 
 
-def _commit(one: _Saving) -> None:
+def _commit(one: _Saving, wait: bool) -> None:
     """The rows; on disk when this returns, or with the next `_sync_all`."""
     request = one.request
     root = request.root
@@ -274,7 +280,7 @@ def _commit(one: _Saving) -> None:
             settle.add_intent(writer, settle.RENAME, request.mailbox, {"uids": uids_text})
         return validity, uids
 
-    one.result = giving_uids(root, request.mailbox, len(one.written), commit, durable=not one.at_once)
+    one.result = giving_uids(root, request.mailbox, len(one.written), commit, durable=not one.at_once, wait=wait)
     committed(root)
 
 

@@ -72,7 +72,7 @@ def test_sockets_are_bound_together_or_not_at_all(tmp_path: Path) -> None:
     taken = socket.create_server(("127.0.0.1", 0))
     good = Listening("lmtp", "lmtp", Address(path=str(tmp_path / "run" / "lmtp")))
     bad = Listening("imap", "imap", Address("127.0.0.1", taken.getsockname()[1]))
-    sockets = Sockets(2)
+    sockets = Sockets(lambda protocol: range(2))
     with pytest.raises(ListenError, match="Address already in use"):
         sockets.open([good, bad])
     assert sockets.addresses() == []
@@ -92,7 +92,7 @@ def test_sockets_are_bound_together_or_not_at_all(tmp_path: Path) -> None:
 
 def test_missing_ipv6_is_left_out_only_where_that_is_allowed() -> None:
     nowhere = Listening("imap", "imap", Address("2001:db8::1", 0))
-    sockets = Sockets(1)
+    sockets = Sockets(lambda protocol: range(1))
     with pytest.raises(ListenError):
         sockets.open([nowhere])
     (said,) = sockets.open([nowhere], optional=[nowhere])
