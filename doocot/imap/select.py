@@ -114,9 +114,7 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
 def opened(session: "ImapSession", view: View) -> bytes:
     """What SELECT tells of the mailbox (RFC 3501 §6.3.1)."""
     row = view.live.row
-    session.known_sets = {
-        int(number) for chunk in view.snapshot.chunks for number in np.unique(chunk.flags >> np.uint32(8))
-    }
+    session.known_sets = set().union(*(untagged.keyword_sets(chunk.flags) for chunk in view.snapshot.chunks))
     first = first_unseen(view)
     lines = [
         b"* %d EXISTS" % view.snapshot.count,

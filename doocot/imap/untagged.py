@@ -75,7 +75,7 @@ def new_keywords(session: "ImapSession", altered: Ints, before: int) -> bytes:
     view = session.view
     assert view is not None
     flags = column(view.snapshot, "flags")
-    sets = _keyword_sets(flags[altered]) | _keyword_sets(flags[before:])
+    sets = keyword_sets(flags[altered]) | keyword_sets(flags[before:])
     if sets <= session.known_sets:
         return b""
     told = _keywords(session)
@@ -83,12 +83,15 @@ def new_keywords(session: "ImapSession", altered: Ints, before: int) -> bytes:
     return flags_lines(session) if _keywords(session) != told else b""
 
 
-def _keyword_sets(flags: Ints) -> set[int]:
+def keyword_sets(flags: Ints) -> set[int]:
     """The ids of the keyword sets of these flags. (`np.unique` sorts: 2 ms for 50,000.)"""
-    sets = flags >> np.uint32(8)
-    if not len(sets):
+    if not len(flags):
         return set()
-    if int(sets.max()) < COUNTED_SETS:
+    highest = int(flags.max()) >> 8
+    if not highest:
+        return {0}
+    sets = flags >> np.uint32(8)
+    if highest < COUNTED_SETS:
         return set(np.flatnonzero(np.bincount(sets)).tolist())
     return set(np.unique(sets).tolist())
 
@@ -177,5 +180,4 @@ def condstore(session: "ImapSession") -> bytes:
 
 def highest_modseq(view: View) -> int:
     """HIGHESTMODSEQ of the view (RFC 7162 §3.1.2.1): the highest of its messages' and of what was expunged from it."""
-    modseqs = column(view.snapshot, "modseq")
-    return max(view.live.row.modseq, int(modseqs.max()) if len(modseqs) else 1, 1)
+    return max([view.live.row.modseq, 1, *(int(chunk.modseq.max()) for chunk in view.snapshot.chunks)])
