@@ -24,7 +24,7 @@ from doocot.message.bodystructure import body
 from doocot.message.sections import Section, SectionText, binary, section
 from doocot.store.index.database import Busy
 from doocot.store.index.messages import SEEN, Range
-from doocot.store.snapshot import Piece, column, pieces, uid_ranges
+from doocot.store.snapshot import Piece, column, piece_of, pieces, uid_ranges
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import MORE, Job, Step
 from doocot.wire.numset import NumSet
@@ -108,42 +108,59 @@ def _plan(items: tuple[Item, ...], header_sets: tuple[tuple[Body, int], ...]) ->
     return columns.plan([_column(item, known) for item in items])
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What to answer. `plan` is None where header sections are asked for, which may be Facts by now."""
+
+    items: tuple[Item, ...]
+    tells_modseq: bool
+    sets_seen: bool
+    plan: Plan | None
+
+
 @lru_cache(maxsize=1024)
-def _normal(items: Items, with_uid: bool, with_modseq: bool) -> tuple[Item, ...]:
-    """The items to answer: UID FETCH adds UID (RFC 3501 §6.4.8), CHANGEDSINCE adds MODSEQ (RFC 7162 §3.1.4.1)."""
+def _wanted(items: Items, by_uid: bool) -> _Wanted:
+    """UID FETCH adds UID (RFC 3501 §6.4.8), CHANGEDSINCE adds MODSEQ (RFC 7162 §3.1.4.1)."""
     found = list(items.items)
-    if with_uid and Plain(b"UID") not in found:
+    if by_uid and Plain(b"UID") not in found:
         found.insert(0, Plain(b"UID"))
-    if with_modseq and Plain(b"MODSEQ") not in found:
-        found.append(Plain(b"MODSEQ"))
-    return tuple(found)
+    tells_modseq = items.changed_since is not None or _MODSEQ in found
+    if tells_modseq and _MODSEQ not in found:
+        found.append(_MODSEQ)
+    sets_seen = any(not isinstance(item, Plain) and item.sets_seen for item in found)
+    plan = None if any(map(_is_header_set, found)) else _plan(tuple(found), ())
+    return _Wanted(tuple(found), tells_modseq, sets_seen, plan)
+
+
+def _is_header_set(item: Item) -> bool:
+    """Whether it is a section that may be kept as a Fact."""
+    if not isinstance(item, Body) or not item.names or item.partial is not None or item.section.path:
+        return False
+    return item.section.text is SectionText.HEADER_FIELDS
 
 
 @command("FETCH", "UID FETCH", state=State.SELECTED, parse=Fetch.parse, expunge=False)
 def fetch(session: "ImapSession", args: Fetch, by_uid: bool) -> Result:
     view = session.view
     assert view is not None
-    items = args.items
+    items, wanted = args.items, _wanted(args.items, by_uid)
     rows = rows_of(session, args.messages, by_uid)
-    gone = b""
-    if items.changed_since is not None or _MODSEQ in items.items:
-        gone = condstore(session)
+    gone = condstore(session) if wanted.tells_modseq else b""
     if items.changed_since is not None:
         if items.vanished:
             gone += _vanished(session, args, by_uid)
         rows = _changed(view, rows, items.changed_since)
-    wanted = _normal(items, by_uid, items.changed_since is not None)
-    if not view.read_only and any(not isinstance(item, Plain) and item.sets_seen for item in wanted):
-        return _marking_seen(session, wanted, rows, gone)
+    if wanted.sets_seen and not view.read_only:
+        return _marking_seen(session, wanted.items, rows, gone)
     if len(rows) == 1 and rows[0][1] - rows[0][0] == 1:
-        plan = _plan(wanted, _header_sets(session, wanted, 1))
-        (piece,) = pieces(view.snapshot, *rows[0])
+        plan = wanted.plan or _plan(wanted.items, _header_sets(session, wanted.items, 1))
+        piece = piece_of(view.snapshot, rows[0][0])
         if not (plan.reads_files and columns.is_large(piece)):
             try:
                 return Ok(b"Fetch completed.", data=gone + render(view, plan, piece))
             except Missing:
                 pass
-    return _long(session, wanted, rows, gone)
+    return _long(session, wanted.items, rows, gone)
 
 
 def _facts_of(items: tuple[Item, ...]) -> tuple[int, ...]:
@@ -157,9 +174,8 @@ def _header_sets(session: "ImapSession", items: tuple[Item, ...], count: int) ->
     assert view is not None
     found = []
     for item in items:
-        if isinstance(item, Body) and item.names and item.partial is None and not item.section.path:
-            if item.section.text is not SectionText.HEADER_FIELDS:
-                continue
+        if _is_header_set(item):
+            assert isinstance(item, Body)
             number = facts.header_set(view.live.root, item.names, register=count >= BULK)
             if number is not None:
                 found.append((item, number))

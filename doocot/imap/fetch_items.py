@@ -64,9 +64,12 @@ class Binary:
 Item = Plain | Body | Binary
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Items:
-    """A whole list; `changed_since` is the CHANGEDSINCE modifier, with `vanished` (RFC 7162 §3.1.4.1, §3.2.6)."""
+    """A whole list; `changed_since` is the CHANGEDSINCE modifier, with `vanished` (RFC 7162 §3.1.4.1, §3.2.6).
+
+    Compared by identity: what is made of a list is remembered by it, and `parse_items` remembers the list by its text.
+    """
 
     items: tuple[Item, ...]
     changed_since: int | None = None

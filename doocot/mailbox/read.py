@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from doocot.errors import Kind, MailError
-from doocot.mailbox.view import View
+from doocot.mailbox.view import Name, View
 from doocot.message.scan import Part, crlf, scan
 from doocot.store import maildir
 from doocot.store.disk_errors import disk_error
@@ -14,6 +14,9 @@ from doocot.store.root import Root
 from doocot.store.snapshot import Piece
 
 Result = TypeVar("Result")
+
+NAMES = 1024  # file names that are remembered of a mailbox, for messages that are read one by one
+NAMES_AT_ONCE = 64
 
 GONE = "Some of the requested messages no longer exist."
 
@@ -45,14 +48,36 @@ class Message:
 
 def read_piece(view: View, piece: Piece) -> list[Message]:
     """The messages of a piece. Raises MailError(EXPUNGE_ISSUED) when a file is gone."""
-    uids = piece.chunk.uid
     root, mailbox = view.live.root, view.live.row.id
-    low, high = int(uids[piece.low]), int(uids[piece.high - 1])
-    found = files(root.db.reader, mailbox, [(low, high)])
-    if len(found) != piece.high - piece.low:
-        raise MailError(Kind.EXPUNGE_ISSUED, GONE)
+    if piece.high - piece.low == 1:
+        found = [_name_of(view, piece)]
+    else:
+        uids = piece.chunk.uid
+        found = files(root.db.reader, mailbox, [(int(uids[piece.low]), int(uids[piece.high - 1]))])
+        if len(found) != piece.high - piece.low:
+            raise MailError(Kind.EXPUNGE_ISSUED, GONE)
     folder = maildir.folder_of(root, view.live.row.name)
     return [Message(_read(root, mailbox, folder, *one[1:])) for one in found]
+
+
+def _name_of(view: View, piece: Piece) -> Name:
+    """(uid, base, letters, target) of one message, as they were when it or one before it was last asked for.
+
+    Clients read one message after the other, and asking the index for each costs as much as reading it. A name that is
+    out of date by now does no harm: where there is no such file, the index is asked again (`maildir.paths_of`).
+    """
+    uid = int(piece.chunk.uid[piece.low])
+    known = view.live.names
+    if uid not in known:
+        if len(known) >= NAMES:
+            known.clear()
+        last = int(piece.chunk.uid[min(piece.low + NAMES_AT_ONCE, len(piece.chunk.uid)) - 1])
+        for one in files(view.live.root.db.reader, view.live.row.id, [(uid, last)]):
+            known[one[0]] = one
+    try:
+        return known[uid]
+    except KeyError:
+        raise MailError(Kind.EXPUNGE_ISSUED, GONE) from None
 
 
 def _read(root: Root, mailbox: int, folder: str, base: str, letters: str | None, target: str | None) -> bytes:

@@ -7,6 +7,7 @@ position when something did, and gives back what the client has to be told. Wher
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from doocot.store.snapshot import (
 )
 
 _NONE: Ints = np.empty(0, "i8")
+
+Name: TypeAlias = tuple[int, str, str | None, str | None]  # uid, base, letters, target as the index knows them
 
 MANY = 1000
 
@@ -70,6 +73,7 @@ class Live:
     last: "tuple[Snapshot, Snapshot, Delta] | None" = None  # the newest step, from where to where and what it tells
     alone: int = 0  # the position of the one Change of that step, 0 when there were more
     buffers: dict[str, object] = field(default_factory=dict)  # search and sort columns, by name
+    names: dict[int, Name] = field(default_factory=dict)  # of some message files, by UID (see `mailbox.read`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,13 @@ def appended(snapshot: Snapshot, arrays: Sequence[Ints]) -> Snapshot:
     return replace(snapshot, chunks=tuple(chunks), starts=_starts(chunks))
 
 
+def piece_of(snapshot: Snapshot, row: int) -> Piece:
+    """One row."""
+    number = bisect_right(snapshot.starts, row) - 1
+    low = row - snapshot.starts[number]
+    return Piece(snapshot.chunks[number], low, low + 1, row)
+
+
 def pieces(snapshot: Snapshot, low: int, high: int, limit: int = CHUNK) -> Iterator[Piece]:
     """Rows low..high (exclusive) as parts of chunks, each of at most `limit` rows."""
     for number, chunk in enumerate(snapshot.chunks):
