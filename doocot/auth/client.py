@@ -7,7 +7,7 @@ user: clients try again, and mail for local users waits in the queue of the MTA.
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -19,7 +19,14 @@ from doocot.wire.flow import Job
 TIMEOUT = 60.0  # a chain of slow servers may take long; a client waits no longer than this
 RENEWAL = 2.0  # seconds to wait for another socketpair: an auth process that died is there again in a fraction of that
 
-_Reply = tuple[Verb, Any]
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One that awaits its answer: what is made of it, for whom, and the clock that ends the wait."""
+
+    answer: "asyncio.Future[Any]"
+    finish: Callable[[Verb, Any], Any]
+    late: asyncio.TimerHandle
 
 
 class _Link(asyncio.Protocol):
@@ -27,7 +34,8 @@ class _Link(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.frames = Frames()
-        self.waiting: dict[int, asyncio.Future[_Reply]] = {}
+        self.loop = asyncio.get_running_loop()
+        self.waiting: dict[int, _Question] = {}
         self.names: dict[int, list[str]] = {}
         self.number = 0
         self.closed = False
@@ -38,10 +46,8 @@ class _Link(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
-        for future in self.waiting.values():
-            if not future.done():
-                future.set_result((Verb.UNAVAILABLE, "the auth process closed the connection"))
-        self.waiting.clear()
+        for number in tuple(self.waiting):
+            self._answer(number, Verb.UNAVAILABLE, "the auth process closed the connection")
         self.names.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -56,22 +62,36 @@ class _Link(asyncio.Protocol):
             if number in self.waiting:
                 self.names.setdefault(number, []).extend(body)
             return
-        future = self.waiting.pop(number, None)
         names = self.names.pop(number, [])
-        if future is not None and not future.done():
-            future.set_result((verb, names if verb is Verb.END else body))
+        self._answer(number, verb, names if verb is Verb.END else body)
 
-    def ask(self, verb: Verb, body: Any) -> int:
-        """Send a question; its future is in `waiting` under the number returned."""
+    def _answer(self, number: int, verb: Verb, body: Any) -> None:
+        question = self.waiting.pop(number, None)
+        if question is None:
+            return
+        question.late.cancel()
+        if question.answer.done():  # nobody waits for it any more
+            return
+        try:
+            question.answer.set_result(question.finish(verb, body))
+        except UserUnavailable as error:
+            question.answer.set_exception(error)
+
+    def ask(self, verb: Verb, body: Any, finish: Callable[[Verb, Any], Any], timeout: float) -> "asyncio.Future[Any]":
+        """Send a question. What `finish` makes of the reply is the future's result, or UserUnavailable.
+
+        (A future, as a coroutine would cost two more turns of the loop.)
+        """
         self.number += 1
         self.transport.write(encode(self.number, verb, body))
-        self.waiting[self.number] = asyncio.get_running_loop().create_future()
-        return self.number
+        answer: asyncio.Future[Any] = self.loop.create_future()
+        late = self.loop.call_later(timeout, self._late, self.number, timeout)
+        self.waiting[self.number] = _Question(answer, finish, late)
+        return answer
 
-    def forget(self, number: int) -> None:
-        """Nobody waits for this any more."""
-        self.waiting.pop(number, None)
+    def _late(self, number: int, timeout: float) -> None:
         self.names.pop(number, None)
+        self._answer(number, Verb.UNAVAILABLE, f"no answer within {timeout:g} seconds")
 
 
 @dataclass(slots=True)
@@ -86,13 +106,13 @@ class RemoteAuthenticator:
     renewed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def authenticate(self, request: LoginRequest) -> AuthResult | Job:
-        return Job(partial(self._authenticate, request), awaited=True)
+        return Job(partial(self._ask, Verb.AUTHENTICATE, request, _result), awaited=True)
 
     def lookup(self, username: str, service: str) -> User | Job | None:
-        return Job(partial(self._lookup, username, service), awaited=True)
+        return Job(partial(self._ask, Verb.LOOKUP, Lookup(username, service), _user), awaited=True)
 
     def iterate(self) -> list[str] | Job:
-        return Job(self._iterate, awaited=True)
+        return Job(partial(self._ask, Verb.ITERATE, None, _users), awaited=True)
 
     def close(self) -> None:
         if self.link is not None and not self.link.closed:
@@ -106,44 +126,23 @@ class RemoteAuthenticator:
         self.link, self.sock = None, sock
         self.renewed.set()
 
-    async def _authenticate(self, request: LoginRequest) -> AuthResult:
-        verb, body = await self._ask(Verb.AUTHENTICATE, request)
-        if verb is Verb.RESULT:
-            result: AuthResult = body
-            return result
-        return AuthResult(failure=Failure.TEMPORARY, log=f"auth process: {body}")
-
-    async def _lookup(self, username: str, service: str) -> User | None:
-        return _user(*await self._ask(Verb.LOOKUP, Lookup(username, service)))
-
-    async def _iterate(self) -> list[str]:
-        verb, body = await self._ask(Verb.ITERATE, None)
-        if verb is not Verb.END:
-            raise UserUnavailable(f"auth process: {body}")
-        names: list[str] = body
-        return names
-
-    async def _ask(self, verb: Verb, body: Any) -> _Reply:
+    def _ask(self, verb: Verb, body: Any, finish: Callable[[Verb, Any], Any]) -> Awaitable[Any]:
+        link = self.link
+        if link is None or link.closed:
+            return self._connect_and_ask(verb, body, finish)
         try:
-            link = self.link
-            if link is None or link.closed:
-                link = await self._connect()
-            number = link.ask(verb, body)
-        except OSError as error:
-            return Verb.UNAVAILABLE, f"{self.path or 'socketpair'}: {error.strerror or error}"
+            return link.ask(verb, body, finish, self.timeout)
         except BadMessage as error:
-            return Verb.UNAVAILABLE, str(error)
-        return await self._within(link, number)
+            return _known(finish, str(error))
 
-    async def _within(self, link: _Link, number: int) -> _Reply:
-        future = link.waiting[number]
-        # call_later costs 2 us; asyncio.timeout() and wait_for() cost five times that.
-        late = asyncio.get_running_loop().call_later(self.timeout, _give_up, future, self.timeout)
+    async def _connect_and_ask(self, verb: Verb, body: Any, finish: Callable[[Verb, Any], Any]) -> Any:
         try:
-            return await future
-        finally:
-            late.cancel()
-            link.forget(number)
+            link = await self._connect()
+            return await link.ask(verb, body, finish, self.timeout)
+        except OSError as error:
+            return finish(Verb.UNAVAILABLE, f"{self.path or 'socketpair'}: {error.strerror or error}")
+        except BadMessage as error:
+            return finish(Verb.UNAVAILABLE, str(error))
 
     async def _connect(self) -> _Link:
         async with self.connecting:
@@ -170,9 +169,23 @@ class RemoteAuthenticator:
             return
 
 
-def _give_up(future: "asyncio.Future[_Reply]", timeout: float) -> None:
-    if not future.done():
-        future.set_result((Verb.UNAVAILABLE, f"no answer within {timeout:g} seconds"))
+async def _known(finish: Callable[[Verb, Any], Any], error: str) -> Any:
+    """The answer to a question that cannot be asked."""
+    return finish(Verb.UNAVAILABLE, error)
+
+
+def _result(verb: Verb, body: Any) -> AuthResult:
+    if verb is Verb.RESULT:
+        result: AuthResult = body
+        return result
+    return AuthResult(failure=Failure.TEMPORARY, log=f"auth process: {body}")
+
+
+def _users(verb: Verb, body: Any) -> list[str]:
+    if verb is not Verb.END:
+        raise UserUnavailable(f"auth process: {body}")
+    names: list[str] = body
+    return names
 
 
 def _user(verb: Verb, body: Any) -> User | None:
