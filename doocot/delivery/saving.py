@@ -1,7 +1,7 @@
 """Saves deliveries, all that are there at once: one request a mailbox, so that many messages share one sync."""
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,17 +29,21 @@ class Opened:
     mail: Mail
 
 
+Saving: TypeAlias = Generator[save.Sync, None, list[SaveResult | Busy]]
+
+
 def save_all(batch: Sequence[Opened], names: NameMaker, run: Run = save.in_turn) -> list[SaveResult]:
     """The results in the order of `batch`, a MailError for each that failed. Blocking; `run` as in `store.save`."""
-    return [one for one in _save(batch, names, run, wait=True) if not isinstance(one, Busy)]
+    results = save.finish(_saving(batch, names, run, wait=True))
+    return [one for one in results if not isinstance(one, Busy)]
 
 
-def save_now(batch: Sequence[Opened], names: NameMaker) -> list[SaveResult | Busy]:
-    """The same for what needs nothing but the disk; the others end as Busy."""
-    return _save(batch, names, save.in_turn, wait=False)
+def saving_now(batch: Sequence[Opened], names: NameMaker) -> Saving:
+    """The same in steps, which are the syncs, for what needs nothing but the disk; the others end as Busy."""
+    return _saving(batch, names, save.in_turn, wait=False)
 
 
-def _save(batch: Sequence[Opened], names: NameMaker, run: Run, *, wait: bool) -> list[SaveResult | Busy]:
+def _saving(batch: Sequence[Opened], names: NameMaker, run: Run, *, wait: bool) -> Saving:
     results: list[SaveResult | Busy] = [MailError(Kind.SERVER_BUG, "Internal error")] * len(batch)
     groups: dict[tuple[int, str], list[int]] = {}
     for number, one in enumerate(batch):
@@ -59,7 +63,8 @@ def _save(batch: Sequence[Opened], names: NameMaker, run: Run, *, wait: bool) ->
             continue
         requests.append(Request(root, row.id, row.name, [_incoming(batch[number].delivery) for number in numbers]))
         members.append(numbers)
-    for numbers, result in zip(members, save.save_many(requests, names, run, wait=wait), strict=True):
+    saved = yield from save.saving(requests, names, run, wait=wait)
+    for numbers, result in zip(members, saved, strict=True):
         for place, number in enumerate(numbers):
             if isinstance(result, MailError | Busy):
                 results[number] = _delivery_error(result)

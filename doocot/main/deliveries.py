@@ -1,21 +1,19 @@
 """Deliveries of a process that serves LMTP: what arrives in one turn of the loop is saved together, with two syncs.
 
-They are saved on the loop itself, as nobody but other deliveries waits for it: threads would hand the interpreter to
-and fro at every system call, which took half of the time. What cannot be done at once (a lock that somebody has, a root
-that is not open, a mailbox that is new, a large message) goes to a thread, and so does everything for a while after the
-disk was slow.
+Only the syncs are done by threads: one that saves beside the loop hands the interpreter to and fro at every system
+call, which took half of the time. What cannot be done at once (a lock that somebody has, a root that is not open, a
+mailbox that is new, a large message, a file system where syncfs is slow) is saved by threads all the same.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Final
 
 from doocot.config.load import Config
 from doocot.delivery.deliver import Delivery, SaveResult
-from doocot.delivery.saving import Opened, save_all, save_now
+from doocot.delivery.saving import Opened, Saving, save_all, saving_now
 from doocot.errors import Kind, MailError
 from doocot.mailbox.user import Mail
 from doocot.main.mail import MailServices
@@ -23,10 +21,8 @@ from doocot.store.index.database import Busy
 from doocot.wire.flow import Job
 
 MOST: Final = 200  # deliveries in one batch
-BATCHES: Final = 2  # batches on threads side by side: one computes while the other waits for the disk
-COMMITS: Final = 8  # commits of such a batch that are under way side by side
-SLOW: Final = 0.25  # seconds that a batch may take on the loop
-SLOW_PAUSE: Final = 10.0  # seconds for which batches go to threads when one took longer
+FLIGHTS: Final = 2  # batches under way side by side: one computes while the other waits for the disk
+COMMITS: Final = 8  # commits of one batch on a thread that are under way side by side
 
 _INTERNAL: Final = MailError(Kind.SERVER_BUG, "Internal error")
 
@@ -56,6 +52,15 @@ class _Waiting:
             call.answer.set_result(call.results)
 
 
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A batch under way."""
+
+    steps: Saving
+    ready: list[_Waiting]
+    mails: list[Mail]
+
+
 @dataclass(slots=True)
 class Deliveries:
     """The queue of one process, and the queue of those that need a thread."""
@@ -64,10 +69,11 @@ class Deliveries:
     config: Config
     _waiting: list[_Waiting] = field(default_factory=list)
     _due: bool = False
-    _slow_until: float = 0.0
+    _flights: int = 0
+    _syncs: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(FLIGHTS, "sync"))
     _apart: list[_Waiting] = field(default_factory=list)
     _running: int = 0
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(BATCHES, "deliver"))
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(FLIGHTS, "deliver"))
     _commits: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(COMMITS, "commit"))
 
     def save_batch(self, deliveries: list[Delivery]) -> Job:
@@ -77,6 +83,8 @@ class Deliveries:
         self._soon()
         return Job(lambda: call.answer, awaited=True)
 
+    # On the loop.
+
     def _soon(self) -> None:
         """The turn comes when every socket that is ready now has been read."""
         if not self._due:
@@ -85,50 +93,60 @@ class Deliveries:
 
     def _turn(self) -> None:
         self._due = False
+        if self._flights >= FLIGHTS:
+            return  # what waits is the next batch
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         if self._waiting:
             self._soon()
-        started = monotonic()
-        if started < self._slow_until:
-            self._apart += batch
-        else:
-            self._apart += self._save_here(batch)
-            ended = monotonic()
-            if ended - started > SLOW:
-                self._slow_until = ended + SLOW_PAUSE
-        self._start()
-
-    def _save_here(self, batch: Sequence[_Waiting]) -> list[_Waiting]:
-        """Saves what can be saved at once; gives the others."""
         ready: list[_Waiting] = []
         opened: list[Opened] = []
-        others: list[_Waiting] = []
         for one in batch:
             delivery = one.delivery
             mail = self.services.open_now(self.config, "lmtp", delivery.user) if delivery.body.spool is None else None
             if mail is None:
-                others.append(one)
+                self._apart.append(one)
             else:
                 ready.append(one)
                 opened.append(Opened(delivery, mail))
+        if ready:
+            self._flights += 1
+            self._advance(_Flight(saving_now(opened, self.services.roots.names), ready, [one.mail for one in opened]))
+        self._start()
+
+    def _advance(self, flight: "_Flight", error: BaseException | None = None) -> None:
+        """On to its next sync, or its end."""
         try:
-            results = save_now(opened, self.services.roots.names)
-            for one, result in zip(ready, results, strict=True):
-                if isinstance(result, Busy):
-                    others.append(one)
-                else:
-                    one.give(result)
-        finally:
-            self._release([one.mail for one in opened])
-        return others
+            sync = next(flight.steps) if error is None else flight.steps.throw(error)
+        except StopIteration as end:
+            self._landed(flight, end.value)
+        except BaseException:
+            self._landed(flight, [_INTERNAL] * len(flight.ready))
+            raise  # for the log: the loop's exception handler writes it
+        else:
+            synced = self.services.loop.run_in_executor(self._syncs, sync)
+            synced.add_done_callback(lambda done: self._advance(flight, done.exception()))
+
+    def _landed(self, flight: "_Flight", results: Sequence[SaveResult | Busy]) -> None:
+        self._flights -= 1
+        for one, result in zip(flight.ready, results, strict=True):
+            if isinstance(result, Busy):
+                self._apart.append(one)
+            else:
+                one.give(result)
+        self._release(flight.mails)
+        if self._waiting:
+            self._soon()
+        self._start()
 
     def _release(self, mails: Sequence[Mail]) -> None:
         for mail in mails:
             self.services.saved(mail.opened.root)
             mail.close()
 
+    # On threads.
+
     def _start(self) -> None:
-        while self._apart and self._running < BATCHES:
+        while self._apart and self._running < FLIGHTS:
             batch, self._apart = self._apart[:MOST], self._apart[MOST:]
             self._running += 1
             running = self.services.loop.run_in_executor(self._threads, self._save, [one.delivery for one in batch])

@@ -14,10 +14,10 @@ own, where the kernel does not report its errors or it was slow lately (other pr
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import apsw
 
@@ -59,6 +59,7 @@ class Request:
 
 
 Result: TypeAlias = tuple[int, list[int]]
+Results = TypeVar("Results")
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ def _chunks(parts: Sequence[bytes | FileSpool]) -> Iterator[bytes]:
 
 def save(root: Root, mailbox: int, name: str, incoming: Sequence[Incoming], maker: NameMaker) -> Result:
     """Saves all or none into one mailbox: (uidvalidity, UIDs). Blocking; for a thread."""
-    (result,) = save_many([Request(root, mailbox, name, incoming)], maker)
+    (result,) = finish(saving([Request(root, mailbox, name, incoming)], maker))
     if isinstance(result, MailError | Busy):
         raise result
     return result
@@ -141,27 +142,33 @@ def in_turn(steps: Sequence[Callable[[], None]]) -> None:
         step()
 
 
-def save_many(
+Sync: TypeAlias = Callable[[], None]
+Saving: TypeAlias = Generator[Sync, None, list[Result | MailError | Busy]]
+
+
+def saving(
     requests: Sequence[Request],
     maker: NameMaker,
     run: Callable[[Sequence[Callable[[], None]]], None] = in_turn,
     *,
     wait: bool = True,
-) -> list[Result | MailError | Busy]:
+) -> Saving:
     """Saves what arrived together, sharing the syncs; each request succeeds or fails for itself.
 
-    A failed sync fails every request of the batch: nobody knows whose bytes did not reach the disk. `run` runs the
-    commits, each to another index: side by side, where the caller has threads, they share the disk's journal writes.
-    Without `wait` a request whose index somebody else writes, or whose mailbox has no UIDs in reserve, ends as Busy.
+    It yields the syncs, to be called wherever waiting does no harm; an OSError of one is thrown back in, and fails
+    every request of the batch there: nobody knows whose bytes did not reach the disk. `run` runs the commits that sync
+    by themselves, each to another index: side by side, where the caller has threads, they share the disk's journal
+    writes. Without `wait` a request that needs such a commit, whose index somebody else writes, or whose mailbox has no
+    UIDs in reserve, ends as Busy.
     """
     batch = [_Saving(one, maildir.folder_of(one.root, one.name)) for one in requests]
     volumes: dict[int, _Volume] = {}
     try:
         for one in batch:
-            _guarded(one, partial(_place, one, volumes))
+            _guarded(one, partial(_place, one, volumes, wait))
             _guarded(one, partial(_write, one, maker))
         for volume in volumes.values():
-            _together(volume.saving, partial(_sync_files, volume.fd))
+            yield from _together(volume.saving, partial(_sync_files, volume.fd))
         for one in batch:
             _guarded(one, partial(_move, one))
         apart = [one for one in batch if not one.at_once]
@@ -172,7 +179,7 @@ def save_many(
             together = [one for one in volume.saving if one.at_once]
             for one in together:
                 _guarded(one, partial(_commit, one, wait))
-            _together(together, partial(_sync_all, volume.fd))
+            yield from _together(together, partial(_sync_all, volume.fd))
     finally:
         for one in batch:
             for message in one.written:
@@ -200,27 +207,45 @@ def _guarded(one: _Saving, step: Callable[[], None]) -> None:
         one.error = error
 
 
-def _together(batch: Sequence[_Saving], step: Callable[[Sequence[_Saving]], None]) -> None:
-    """A step for all that are alive."""
+def finish(steps: Generator[Sync, None, Results]) -> Results:
+    """Saves with each sync in its place. Blocking."""
+    try:
+        sync = next(steps)
+        while True:
+            try:
+                sync()
+            except OSError as error:
+                sync = steps.throw(error)
+            else:
+                sync = next(steps)
+    except StopIteration as end:
+        results: Results = end.value
+        return results
+
+
+def _together(batch: Sequence[_Saving], sync: Callable[[Sequence[_Saving]], None]) -> Generator[Sync, None, None]:
+    """A sync for all that are alive."""
     alive = [one for one in batch if one.error is None]
     try:
         if alive:
-            step(alive)
+            yield partial(sync, alive)
     except OSError as error:
         for one in alive:
             one.error = disk_error(error, one.folder)
 
 
-def _place(one: _Saving, volumes: dict[int, _Volume]) -> None:
+def _place(one: _Saving, volumes: dict[int, _Volume], wait: bool) -> None:
     root = one.request.root
     stat = root.files.stat(one.folder)
     if stat is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), one.folder)
+    one.at_once = root.device == stat.st_dev and root.files.syncs_at_once()
+    if not (wait or one.at_once):
+        raise Busy
     volume = volumes.get(stat.st_dev)
     if volume is None:
         volume = volumes[stat.st_dev] = _Volume(root.files.open(one.folder, os.O_RDONLY | os.O_DIRECTORY), [])
     volume.saving.append(one)
-    one.at_once = root.device == stat.st_dev and root.files.syncs_at_once()
 
 
 def _write(one: _Saving, maker: NameMaker) -> None:

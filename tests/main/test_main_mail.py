@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(ROOT and not can_run(Identity(UID, GID)), reason
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """A folder that the mail user can reach; pytest closes its own to others whenever it starts."""
-    with tempfile.TemporaryDirectory(prefix="doocot-") as folder:
+    with tempfile.TemporaryDirectory(prefix="doocot-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
 

@@ -311,12 +311,12 @@ def test_nothing_told_is_contradicted_by_a_power_cut(
 # told.
 NEEDED = {
     "reserve_uids write replace_file sync_folder": "N: an index made anew gives no UID again",
-    "save_many _together _sync_files": "the bytes of a message",
+    "save finish _sync_files": "the bytes of a message",
     "copy.py._commit sync_folder": "the names that COPY and MOVE made",
     "giving_uids write _transaction": "the row: the UID that is told",
 }
-NEEDED_APART = {"save_many _guarded _sync_names": "its name"}
-NEEDED_AT_ONCE = {"save_many _together _sync_all": "its name and its row"}
+NEEDED_APART = {"save finish _guarded _sync_names": "its name"}
+NEEDED_AT_ONCE = {"save finish _sync_all": "its name and its row"}
 
 # These are not, and why they stay.
 OPTIONAL = {
@@ -324,8 +324,8 @@ OPTIONAL = {
     "reserve_uids write replace_file write_file": "an empty list is damaged, and a torn one has lost its last line",
     "reserve_uids write _transaction": "an index that has forgotten what is reserved reserves again",
     "make_folder": "the list of UIDs is written to the same folder later, and that is synced; not so under CONTROL=",
-    "first_sight next_uid_validity": "covered by the next sync of the root folder; not so under CONTROL=",
-    "first_sight write": "the list of UIDs tells UIDVALIDITY as well, before a UID is told",
+    "_take_in next_uid_validity": "covered by the next sync of the root folder; not so under CONTROL=",
+    "_take_in write": "the list of UIDs tells UIDVALIDITY as well, before a UID is told",
     "assign_letters": "keywords are flags: as durable as Dovecot's",
     "list_messages": "rows that are lost are written again from the index, and without it the messages get new UIDs",
 }
