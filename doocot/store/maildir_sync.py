@@ -26,7 +26,7 @@ from doocot.store.index import mailboxes, messages
 from doocot.store.index.database import rows, write
 from doocot.store.index.keywords import keyword_sets, map_sets, sets_in
 from doocot.store.index.mailboxes import MailboxRow
-from doocot.store.index.messages import ALL_BITS, NewMessage, ranges_of
+from doocot.store.index.messages import ALL_BITS, Imported, NewMessage, ranges_of
 from doocot.store.name_flags import NameFlags, keyword_letters
 from doocot.store.root import Root, committed, note, renewed
 from doocot.store.uidlist import UidList
@@ -78,32 +78,37 @@ def _is_new(root: Root, folder: str, base: str, names: Collection[str]) -> bool:
 
 def sync_mailbox(root: Root, name: str) -> MailboxRow:
     """The mailbox's row, in step with its folder. Raises MailError(NON_EXISTENT) when there is no such folder."""
+    return look(root, name)[0]
+
+
+def look(root: Root, name: str) -> tuple[MailboxRow, Imported | None]:
+    """As `sync_mailbox`; and when this took the folder into the index, the columns as they were at that position."""
     folder = maildir.folder_of(root, name)
     if name != "INBOX" and not os.path.isdir(os.path.join(folder, "cur")):
         raise MailError(Kind.NON_EXISTENT, f"Mailbox doesn't exist: {name}")
     with disk_errors(folder):
         if not all(os.path.isdir(f"{folder}/{part}") for part in ("tmp", "new", "cur")):
             maildir.make_folder(root, name)
-        row = _row(root, name, folder)
+        row, imported = _row(root, name, folder)
         stamp, fresh = maildir.stamp_of(root, folder)
         if row.stamp == stamp:
-            return row
+            return row, imported
         rescan(root, row, folder, "" if fresh else stamp)
     with root.db.lock:
-        return mailboxes.mailbox_by_id(root.db.writer, row.id)
+        return mailboxes.mailbox_by_id(root.db.writer, row.id), imported
 
 
-def _row(root: Root, name: str, folder: str) -> MailboxRow:
+def _row(root: Root, name: str, folder: str) -> tuple[MailboxRow, Imported | None]:
     """The row, in step with dovecot-uidlist."""
     renewed(root)
     while True:
         with root.db.lock:
             found = mailboxes.mailbox_row(root.db.writer, name)
         if found is None:
-            return first_sight(root, name, folder)
+            return _take_in(root, name, folder)
         current = dovecot_files.take_over_list(root, found) if dovecot_files.list_changed(root, found) else found
         if current is not None:
-            return current
+            return current, None
 
 
 def first_sight(root: Root, name: str, folder: str) -> MailboxRow:
@@ -111,20 +116,23 @@ def first_sight(root: Root, name: str, folder: str) -> MailboxRow:
 
     Files that dovecot-uidlist does not know are left to the rescan that follows.
     """
+    return _take_in(root, name, folder)[0]
+
+
+def _take_in(root: Root, name: str, folder: str) -> tuple[MailboxRow, Imported | None]:
     control = dovecot_files.control_folder(root, folder)
     known = _known_list(root, control)
     letters = keyword_letters(root, control)
     stamp, fresh = maildir.stamp_of(root, folder)
     listing = maildir.list_files(root, folder).letters
-    uids, bases = _listed(known, listing)
-    file_letters = list(map(listing.__getitem__, bases))
+    uids, bases, file_letters = _listed(known, listing)
     complete = len(bases) == len(listing) and not fresh
     with write(root.db, durable=known is None) as writer:  # UIDs of dovecot-uidlist are durable there
         existing = mailboxes.mailbox_row(writer, name)
         if existing is None and known is not None and known.guid:
             existing = _renamed(root, writer, known.guid, name)
         if existing is not None:
-            return existing
+            return existing, None
         validity = (
             known.uid_validity
             if known is not None
@@ -132,19 +140,19 @@ def first_sight(root: Root, name: str, folder: str) -> MailboxRow:
         )
         row = mailboxes.create_mailbox(root.db, writer, name, validity, known.guid if known is not None else "")
         flags_of = NameFlags(writer, letters)
-        messages.import_rows(
+        imported: Imported | None = messages.import_rows(
             root.db,
             writer,
             row.id,
             uids,
             bases,
-            [flags_of[one or ""] for one in file_letters],
+            list(map(flags_of.__getitem__, file_letters)),
             file_letters,
             max(known.next_uid, uids[-1] + 1 if uids else 1) if known is not None else 1,
         )
-        recent = [uid for uid, one in zip(uids, file_letters, strict=True) if one is None]
         next_uid = mailboxes.mailbox_by_id(writer, row.id).uid_next
-        mailboxes.skip_recent(writer, row.id, 1, min(recent, default=next_uid))
+        first_recent = uids[file_letters.index(None)] if None in file_letters else next_uid
+        mailboxes.skip_recent(writer, row.id, 1, first_recent)
         mailboxes.set_stamps(
             writer,
             row.id,
@@ -153,10 +161,13 @@ def first_sight(root: Root, name: str, folder: str) -> MailboxRow:
             uidlist=dovecot_files.signature_text(known),
             listed_to=uids[-1] if uids else 0,
         )
+        before = writer.total_changes()
         recovery.restore(root, writer, row, letters)
+        if writer.total_changes() != before:
+            imported = None
         row = mailboxes.mailbox_by_id(writer, row.id)
     committed(root)
-    return row
+    return row, imported
 
 
 def _known_list(root: Root, control: str) -> UidList | None:
@@ -170,14 +181,17 @@ def _known_list(root: Root, control: str) -> UidList | None:
         return None
 
 
-def _listed(known: UidList | None, listing: Mapping[str, str | None]) -> tuple[Sequence[int], Sequence[str]]:
-    """The UIDs and base names of dovecot-uidlist whose files are there."""
+def _listed(
+    known: UidList | None, listing: Mapping[str, str | None]
+) -> tuple[Sequence[int], Sequence[str], Sequence[str | None]]:
+    """The UIDs and base names of dovecot-uidlist whose files are there, and the letters of these."""
     if known is None:
-        return [], []
-    if len(known.bases) == len(listing) and all(map(listing.__contains__, known.bases)):
-        return known.uids, known.bases
-    there = [(uid, base) for uid, base in zip(known.uids, known.bases, strict=True) if base in listing]
-    return [uid for uid, _ in there], [base for _, base in there]
+        return [], [], []
+    try:
+        return known.uids, known.bases, list(map(listing.__getitem__, known.bases))
+    except KeyError:
+        there = [(uid, base) for uid, base in zip(known.uids, known.bases, strict=True) if base in listing]
+        return [uid for uid, _ in there], [base for _, base in there], [listing[base] for _, base in there]
 
 
 def _renamed(root: Root, writer: apsw.Connection, guid: str, name: str) -> MailboxRow | None:
@@ -275,12 +289,12 @@ def _add(
     row: MailboxRow,
     bases: Sequence[str],
     listing: Mapping[str, str | None],
-    flags_of: Mapping[str, int],
+    flags_of: Mapping[str | None, int],
 ) -> None:
     """Rows for files that another program put there."""
     sizes = maildir_names.sizes_of(bases)[1]
     new = [
-        NewMessage(base, flags_of[listing[base] or ""], listing[base], None, size if size >= 0 else None)
+        NewMessage(base, flags_of[listing[base]], listing[base], None, size if size >= 0 else None)
         for base, size in zip(bases, sizes, strict=True)
     ]
     before = mailboxes.mailbox_by_id(writer, row.id).uid_next
@@ -312,8 +326,8 @@ def _merge(
     row: MailboxRow,
     known: Mapping[str, _Known],
     seen: Mapping[str, str | None],
-    meaning_before: Mapping[str, int],
-    meaning_now: Mapping[str, int],
+    meaning_before: Mapping[str | None, int],
+    meaning_now: Mapping[str | None, int],
 ) -> None:
     """Rule 3: what the other program added or removed, grouped by the same difference, then the letters as seen now."""
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)

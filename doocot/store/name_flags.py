@@ -9,22 +9,26 @@ from doocot.store.index.keywords import intern_set
 from doocot.store.root import Root
 
 
-class NameFlags(dict[str, int]):
-    """Letters of a file name -> flags, filled as letters are met; `letters` are the keywords of a, b, c..."""
+class NameFlags(dict[str | None, int]):
+    """Letters of a file name (None: it has none) -> flags, filled as letters are met.
+
+    `letters` are the keywords of a, b, c...
+    """
 
     def __init__(self, writer: apsw.Connection, letters: Sequence[str]) -> None:
         super().__init__()
         self._writer = writer
         self._letters = letters
 
-    def __missing__(self, text: str) -> int:
+    def __missing__(self, key: str | None) -> int:
+        text = key or ""
         names = frozenset(
             self._letters[number]
             for letter in maildir_names.keywords_of(text)
             if (number := ord(letter) - 97) < len(self._letters) and self._letters[number]
         )
         value = maildir_names.flags_of(text) | (intern_set(self._writer, names) << 8 if names else 0)
-        self[text] = value
+        self[key] = value
         return value
 
 

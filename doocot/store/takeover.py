@@ -102,7 +102,7 @@ def _given_there(
         mine = index.get(base)
         if mine is None:
             if uid >= row.uid_next:
-                found.append(_New(uid, base, listing[base], flags_of[listing[base] or ""]))
+                found.append(_New(uid, base, listing[base], flags_of[listing[base]]))
         elif mine[0] != uid:
             (found if uid >= row.uid_next else third).append(_New(uid, base, mine[2], mine[1]))
     free = max(next_uid, found[-1].uid + 1 if found else 1)

@@ -27,6 +27,7 @@ from itertools import islice
 from doocot.errors import Kind, MailError
 from doocot.store.dotlock import Dotlock, require_held
 from doocot.store.files import PRIVATE, Files, Modes
+from doocot.store.maildir_names import split_pairs
 
 FILE_NAME = "dovecot-uidlist"
 VERSION = 3
@@ -149,11 +150,8 @@ class _Rows:
 
 def _rows(body: str, path: str, separator: str, first_line: int) -> _Rows:
     """The rows of whole lines, checked: each is one, UIDs ascend, no base leads into another folder."""
-    lines = body.split("\n")
-    lines.pop()  # empty, or a torn append
-    parts = [line.partition(separator) for line in lines]
-    heads = [part[0] for part in parts]
-    bases = [part[2] for part in parts]
+    body = body[: body.rfind("\n") + 1]  # without a torn append
+    heads, bases = split_pairs(body, ":", separator, "\n") or _split_rows(body, separator)
     fields: dict[int, str] = {}
     if " " in "\n".join(heads):
         split = [head.partition(" ") for head in heads]
@@ -172,6 +170,12 @@ def _rows(body: str, path: str, separator: str, first_line: int) -> _Rows:
             if "/" in base:
                 raise _damaged(path, first_line + line, "the file name has a slash")
     return _Rows(uids, bases, {uid: text for uid, text in fields.items() if text})
+
+
+def _split_rows(body: str, separator: str) -> tuple[list[str], list[str]]:
+    """As `split_pairs`, for rows of any form."""
+    parts = [line.partition(separator) for line in body.split("\n")[:-1]]
+    return [part[0] for part in parts], [part[2] for part in parts]
 
 
 def _is_uid(text: str) -> bool:

@@ -82,6 +82,12 @@ def test_uidlist_version_1_and_odd_rows() -> None:
     assert not content.rewrite
 
 
+@pytest.mark.parametrize("body", ["1 :a :5\nb\n", "1 :a\n2 b:c\n3 :d :e\n", ":a\n1 :b\n", "1 :\n"])
+def test_uidlist_row_without_its_parts_is_damage(body: str) -> None:
+    with pytest.raises(MailError):
+        uidlist.parse("3 V77 N2\n" + body)
+
+
 def test_uidlist_same_file_twice_and_torn_append() -> None:
     content = uidlist.parse("3 V77 N2\n3 :a\n4 :b\n5 :a\n6 :tor")
     assert (content.uids, content.bases, content.next_uid) == ([4, 5], ["b", "a"], 6)
