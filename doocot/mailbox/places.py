@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from doocot.errors import Kind, MailError
 from doocot.mailbox.namespaces import Auto, Place, locate, no_such_mailbox, shown, special
+from doocot.mailbox.view import Live, load_imported
 from doocot.store import folders, maildir, maildir_sync, subscriptions
 from doocot.store.index import mailboxes
 from doocot.store.index.database import Busy, reading, write
@@ -43,12 +44,18 @@ def current_row(mail: "Mail", place: Place) -> MailboxRow | None:
 
 def synced(mail: "Mail", place: Place) -> MailboxRow:
     """The mailbox's row, brought in step. Blocking. Raises MailError(NON_EXISTENT)."""
+    return synced_live(mail, place)[0]
+
+
+def synced_live(mail: "Mail", place: Place) -> tuple[MailboxRow, Live | None]:
+    """As `synced`; and the columns, when they are at hand because the mailbox was seen for the first time."""
     root = mail.opened.root
     if folders.exists(root, place.name):
         if root.files.stat(f"{maildir.folder_of(root, place.name)}/new") is None:
             maildir.make_folder(root, place.name)  # as Dovecot does
-        return maildir_sync.sync_mailbox(root, place.name)
-    return _made_by_itself(root, place)
+        row, imported = maildir_sync.look(root, place.name)
+        return row, load_imported(root, row, imported) if imported is not None else None
+    return _made_by_itself(root, place), None
 
 
 def existing(mail: "Mail", name: str, *, wait: bool = True) -> MailboxRow:

@@ -131,11 +131,15 @@ class Roots:
             close_root(root)
 
 
-def open_view(opened: OpenRoot, row: MailboxRow, *, read_only: bool, recent_from: int) -> Generator[Step, Any, View]:
-    """Steps to a view of the mailbox at its newest position."""
+def open_view(
+    opened: OpenRoot, row: MailboxRow, *, read_only: bool, recent_from: int, loaded: Live | None = None
+) -> Generator[Step, Any, View]:
+    """Steps to a view of the mailbox at its newest position; `loaded` is used when nobody has it open."""
     live = opened.lives.get(row.id)
     if live is None:
-        loaded = yield Job(lambda: load(opened.root, row))
+        if loaded is None:
+            loaded = yield Job(lambda: load(opened.root, row))
+        assert loaded is not None
         live = opened.lives.setdefault(row.id, loaded)
     refresh(live)
     opened.views[row.id] = opened.views.get(row.id, 0) + 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from doocot.errors import Kind, MailError
 from doocot.mailbox.namespaces import DEFAULT, Space
-from doocot.mailbox.places import current_row, find, synced
+from doocot.mailbox.places import current_row, find, synced_live
 from doocot.mailbox.roots import OpenRoot, Roots, close_view, open_view
 from doocot.mailbox.view import View
 from doocot.store import settle
@@ -62,15 +62,15 @@ def select(mail: Mail, name: str, *, read_only: bool) -> Generator[Step, Any, Vi
     The first read-write view takes \\Recent for itself. Raises MailError(NON_EXISTENT).
     """
     root, place = mail.opened.root, find(mail, name)
-    row = current_row(mail, place)
+    row, loaded = current_row(mail, place), None
     if row is None:
-        row = yield Job(lambda: synced(mail, place))
+        row, loaded = yield Job(lambda: synced_live(mail, place))
     assert row is not None
     recent_from = row.first_recent_uid
     if not read_only and row.first_recent_uid < row.uid_next:
         mailbox, uid_next = row.id, row.uid_next
         recent_from = yield Job(lambda: _claim_recent(root, mailbox, uid_next))
-    view = yield from open_view(mail.opened, row, read_only=read_only, recent_from=recent_from)
+    view = yield from open_view(mail.opened, row, read_only=read_only, recent_from=recent_from, loaded=loaded)
     if view.live.row.id != row.id:
         raise MailError(Kind.NON_EXISTENT, "Mailbox doesn't exist.")
     return view

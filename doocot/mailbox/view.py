@@ -13,7 +13,7 @@ import numpy as np
 
 from doocot.store.index import mailboxes, messages
 from doocot.store.index.mailboxes import MailboxRow
-from doocot.store.index.messages import ADDED, EXPUNGED, FLAGS, Change, Range
+from doocot.store.index.messages import ADDED, EXPUNGED, FLAGS, Change, Imported, Range
 from doocot.store.root import Root, changed, keyword_names
 from doocot.store.snapshot import (
     Ints,
@@ -22,6 +22,7 @@ from doocot.store.snapshot import (
     build,
     column,
     column_arrays,
+    imported_arrays,
     last_uid,
     row_of_uid,
     rows_of_uids,
@@ -113,6 +114,11 @@ def load(root: Root, row: MailboxRow) -> Live:
         position = messages.position_of(connection)
         snapshot = build(row.id, position, column_arrays(messages.columns(connection, row.id)))
     return Live(root, row, snapshot, Words(root), checked)
+
+
+def load_imported(root: Root, row: MailboxRow, imported: Imported) -> Live:
+    """As `load`, without reading back what was just written; `refresh` adds what was committed since."""
+    return Live(root, row, build(row.id, imported.position, imported_arrays(imported)), Words(root))
 
 
 def refresh(live: Live) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from doocot.store.index.messages import Change, Range
+from doocot.store.index.messages import Change, Imported, Range
 
 CHUNK = 4096
 FEW = 8  # ranges that are looked up one by one; more are looked up together, over the whole column
@@ -82,6 +82,20 @@ def column_arrays(rows: Sequence[tuple[Any, ...]]) -> tuple[Ints, ...]:
         np.array(content, "i8"),
         np.array(dates, "i8"),
         np.array(sizes, "i8"),
+    )
+
+
+def imported_arrays(imported: Imported) -> tuple[Ints, ...]:
+    """As `column_arrays`, of rows that were just imported."""
+    count = len(imported.uids)
+    unknown = np.full(count, -1, "i8")
+    return (
+        np.array(imported.uids, "u4"),
+        np.array(imported.flags, "u4"),
+        np.full(count, imported.position, "i8"),
+        np.arange(imported.contents.start, imported.contents.stop, dtype="i8"),
+        unknown,
+        unknown,
     )
 
 
