@@ -36,7 +36,7 @@ from doocot.main.sockets import Sockets
 from doocot.main.worker import DRAIN, Boot
 from doocot.net.listener import Address, ListenError, bind, inherited
 from doocot.net.tls import Contexts, TlsError
-from doocot.net.wakeup import EVERY_SLOT, GenerationPage, Waiting, Wakeups, create_page, told, wakeup_channel
+from doocot.net.wakeup import EVERY_SLOT, GenerationPage, Wakeups, create_page, told, wakeup_channel
 
 STOP_TIMEOUT: Final = DRAIN + 5.0
 ANSWER_TIMEOUT: Final = 30.0
@@ -78,7 +78,7 @@ class Supervisor:
         self._page_fd = create_page(self._processes)
         self._page = GenerationPage(self._page_fd, self._processes, plan.processes)
         self._channels = [wakeup_channel() for _ in range(self._processes)]
-        self._wakeups = Wakeups(self._channels[-1][0], [sender for _, sender in self._channels], Waiting())
+        self._wakeups = Wakeups(self._channels[-1][0], [sender for _, sender in self._channels], self._page)
         self._auth = AuthService(loop, self._events, plan, self._stop, self._worker_channels)
         self._sockets = Sockets(plan.serving, inherited(os.environ, os.getpid()))
         self._control = ControlServer(

@@ -39,7 +39,7 @@ from doocot.net.rawlog import open_raw_log
 from doocot.net.shell import Run, shell
 from doocot.net.spin import Spin
 from doocot.net.tls import Contexts, describe_peer
-from doocot.net.wakeup import GenerationPage, Waiting, Wakeups
+from doocot.net.wakeup import GenerationPage, Wakeups
 from doocot.store.index.database import spare_memory
 from doocot.wire.flow import Session
 
@@ -288,7 +288,7 @@ async def _serve(sock: socket.socket, boot: Boot, descriptors: list[int]) -> Non
     loop = asyncio.get_running_loop()
     page = GenerationPage(descriptors[0], boot.processes, boot.number)
     senders = [socket.socket(fileno=descriptor) for descriptor in descriptors[2 : 2 + boot.processes]]
-    wakeups = Wakeups(socket.socket(fileno=descriptors[1]), senders, Waiting())
+    wakeups = Wakeups(socket.socket(fileno=descriptors[1]), senders, page)
     worker = Worker(loop, boot, page, wakeups)
     worker.configure(boot, descriptors[2 + boot.processes :])
     wakeups.listen(loop)

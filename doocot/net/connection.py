@@ -369,7 +369,8 @@ class Connection(asyncio.Protocol):
         if self._held or self._ending or self._eof:
             return True
         self._step = idle
-        self._net.waiting.add(idle.roots, self._woken)
+        if self._net.waiting.add(idle.roots, self._woken):
+            self._net.loop.call_soon(self._woken)
         if idle.seconds:
             self._alarm = self._net.loop.call_later(idle.seconds, self._woken)
         self._read_on()

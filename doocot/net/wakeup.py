@@ -5,8 +5,9 @@ one, which costs a needless look), and a slot has one counter per process: one w
 bumps after its commit and before its answer; a reader compares the slot's bytes with those it saw last and asks the
 index only when they differ. It reads the page first, then the index: the other way round a change could be missed.
 
-*Wake-up*: a datagram with the slot number to every process, for sessions in Idle. It says "look again" and nothing
-else; one that is lost (a full queue) is made good by the next command, because the page has changed.
+*Wake-up*: a datagram with the slot number, for sessions in Idle, to the processes that have had one on it: each notes
+on the page what it wants to be told. It says "look again" and nothing else; one that is lost (a full queue) is made
+good by the next command, because the page has changed.
 """
 
 import mmap
@@ -36,15 +37,18 @@ def slot_of(location: str) -> int:
 class GenerationPage:
     """The page as one process sees it: `column` is its own counter of each slot; -1 only reads."""
 
-    __slots__ = ("_column", "_counters", "_map", "_width", "fd")
+    __slots__ = ("_column", "_counters", "_map", "_nobody", "_processes", "_width", "fd")
 
     def __init__(self, fd: int, processes: int, column: int = -1) -> None:
         self._width = slot_width(processes)
-        size = self._width * SLOTS
+        self._processes = processes
+        self._nobody = bytes(processes)
         self.fd = fd
-        self._map = mmap.mmap(fd, size, prot=mmap.PROT_READ | (mmap.PROT_WRITE if column >= 0 else 0))
-        self._counters = memoryview(self._map).cast("Q")
+        self._map = mmap.mmap(fd, _page_size(processes), prot=mmap.PROT_READ | (mmap.PROT_WRITE if column >= 0 else 0))
+        self._counters = memoryview(self._map)[: self._width * SLOTS].cast("Q")
         self._column = column
+        if column >= 0:  # what the process before us on this column wanted
+            self._map[self._wants(0) + column : self._wants(SLOTS) : processes] = bytes(SLOTS)
 
     def read(self, slot: int) -> bytes:
         """The counters of all processes, to be compared with what was read before."""
@@ -61,6 +65,26 @@ class GenerationPage:
         for slot in range(SLOTS):
             self.bump(slot)
 
+    def want(self, slot: int) -> bool:
+        """From now on this process is told of the slot, for good; False when it is already.
+
+        After True it has to look once more: a change may have come before it was noted here.
+        """
+        at = self._wants(slot) + self._column
+        new = not self._map[at]
+        self._map[at] = 1
+        return new
+
+    def wanting(self, slot: int) -> list[int]:
+        """The processes that are to be told of the slot."""
+        at = self._wants(slot)
+        wants = self._map[at : at + self._processes]
+        return [] if wants == self._nobody else [number for number, wanted in enumerate(wants) if wanted]
+
+    def _wants(self, slot: int) -> int:
+        """Where the bytes of a slot are, one for each process."""
+        return self._width * SLOTS + slot * self._processes
+
     def close(self) -> None:
         """Unmap; the descriptor stays open."""
         self._counters.release()
@@ -75,22 +99,30 @@ def slot_width(processes: int) -> int:
 def create_page(processes: int) -> int:
     """A new page for so many processes: its descriptor, to be inherited or passed."""
     fd = os.memfd_create("doocot-generation", os.MFD_CLOEXEC)
-    os.ftruncate(fd, slot_width(processes) * SLOTS)
+    os.ftruncate(fd, _page_size(processes))
     return fd
 
 
+def _page_size(processes: int) -> int:
+    return (slot_width(processes) + processes) * SLOTS
+
+
 class Waiting:
-    """The sessions of this process that are idle, by slot."""
+    """The sessions of this process that are idle, by slot; `want` notes a slot on the page."""
 
-    __slots__ = ("_by_slot",)
+    __slots__ = ("_by_slot", "_want")
 
-    def __init__(self) -> None:
+    def __init__(self, want: Callable[[int], bool] = bool) -> None:
         self._by_slot: dict[int, dict[Wake, None]] = {}
+        self._want = want
 
-    def add(self, slots: Iterable[int], wake: Wake) -> None:
-        """From now on `wake` is called when one of the slots changes."""
+    def add(self, slots: Iterable[int], wake: Wake) -> bool:
+        """From now on `wake` is called when one of the slots changes. Whether to look once more now that it is so."""
+        look = False
         for slot in slots:
             self._by_slot.setdefault(slot, {})[wake] = None
+            look |= self._want(slot)
+        return look
 
     def remove(self, slots: Iterable[int], wake: Wake) -> None:
         """No more; harmless when it was not there."""
@@ -117,23 +149,27 @@ class Waiting:
 
 
 class Wakeups:
-    """Sends to all processes, this one too, and wakes `waiting` for what arrives. Any thread may call `send`."""
+    """Sends to all processes that want it, this one too, and wakes `waiting` for what arrives. Any thread may `send`.
 
-    __slots__ = ("_receiver", "_senders", "waiting")
+    `senders` are in the order of the page's columns.
+    """
 
-    def __init__(self, receiver: socket.socket, senders: Sequence[socket.socket], waiting: Waiting) -> None:
+    __slots__ = ("_page", "_receiver", "_senders", "waiting")
+
+    def __init__(self, receiver: socket.socket, senders: Sequence[socket.socket], page: GenerationPage) -> None:
         self._receiver = receiver
         self._senders = tuple(senders)
-        self.waiting = waiting
+        self._page = page
+        self.waiting = Waiting(page.want)
         for sock in (receiver, *senders):
             sock.setblocking(False)
 
     def send(self, slot: int) -> None:
-        """Tell every process to look again; the page has been bumped already."""
+        """Tell them to look again; the page has been bumped already."""
         message = _SLOT.pack(slot)
-        for sender in self._senders:
+        for number in self._page.wanting(slot) if slot != EVERY_SLOT else range(len(self._senders)):
             try:
-                sender.send(message)
+                self._senders[number].send(message)
             except OSError:  # its queue is full, or it is being restarted: the page tells it
                 continue
 

@@ -43,6 +43,7 @@ class FakeSession:
         self._greeting = greeting
         self._buffer = b""
         self._name = ""
+        self._seen = b""
         self._idle = False
         self._stop_file = stop_file
 
@@ -71,6 +72,7 @@ class FakeSession:
                 self.pending = Job(lambda: _wait_for(rest))
             case "IDLE":
                 self._idle = True
+                self._seen = self._context.page.read(ROOT_SLOT)
                 self.pending = Idle((ROOT_SLOT,))
                 return b"+ idling\r\n"
             case "BUMP":
@@ -93,7 +95,8 @@ class FakeSession:
     def resume(self, result: Any) -> bytes:
         if self._idle:
             self.pending = Idle((ROOT_SLOT,))
-            return b"* changed\r\n"
+            before, self._seen = self._seen, self._context.page.read(ROOT_SLOT)
+            return b"* changed\r\n" if self._seen != before else b""
         if self._name:
             self.user, self._name = self._name, ""
         return result if isinstance(result, bytes) else b""

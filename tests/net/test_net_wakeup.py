@@ -2,14 +2,16 @@
 
 import asyncio
 import os
+import sys
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from net_fakes import drive
 
 from doocot.net.holds import Holds
-from doocot.net.wakeup import SLOTS, GenerationPage, Waiting, Wakeups, create_page, slot_of, slot_width, wakeup_channel
+from doocot.net.wakeup import SLOTS, GenerationPage, Wakeups, create_page, slot_of, slot_width, wakeup_channel
 
 
 @given(st.lists(st.tuples(st.integers(0, SLOTS - 1), st.integers(0, 8)), max_size=30))
@@ -53,19 +55,21 @@ def test_wake_up_reaches_every_process_and_a_lost_one_does_no_harm() -> None:
         senders = [sender for _, sender in channels]
         woken: list[tuple[int, int]] = []
         arrived = asyncio.Event()
+        fd = create_page(2)
         both = []
         for number, (receiver, _) in enumerate(channels):
-            waiting = Waiting()
+            wakeups = Wakeups(receiver, senders, GenerationPage(fd, 2, number))
 
             def wake(number: int = number) -> None:
                 woken.append((number, 5))
                 if len(woken) == 2:
                     arrived.set()
 
-            waiting.add((5, 6), wake)
-            both.append(Wakeups(receiver, senders, waiting))
+            assert wakeups.waiting.add((5, 6), wake)  # new on the page: it is to look once more
+            assert not wakeups.waiting.add((5, 6), wake)
+            both.append(wakeups)
         for _ in range(10_000):
-            both[0].send(99)  # more than the queues take
+            both[0].send(6)  # more than the queues take
         for each in both:
             each.listen(loop)
         while not arrived.is_set():
@@ -76,6 +80,24 @@ def test_wake_up_reaches_every_process_and_a_lost_one_does_no_harm() -> None:
             each.stop(loop)
 
     drive(run)
+
+
+def test_only_who_wants_a_slot_is_told_of_it() -> None:
+    channels = [wakeup_channel() for _ in range(3)]
+    fd = create_page(3)
+    pages = [GenerationPage(fd, 3, number) for number in range(3)]
+    pages[1].want(7)
+    told = Wakeups(channels[0][0], [sender for _, sender in channels], pages[0])
+    told.send(7)
+    told.send(8)
+    assert channels[1][0].recv(99) == (7).to_bytes(4, sys.byteorder)
+    for receiver, _ in channels:
+        receiver.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            receiver.recv(99)
+    assert pages[0].wanting(7) == [1]
+    GenerationPage(fd, 3, 1)  # the next process on this column begins anew
+    assert pages[0].wanting(7) == []
 
 
 def test_holds_notes_a_late_tick() -> None:
