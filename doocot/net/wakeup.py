@@ -107,12 +107,17 @@ def _page_size(processes: int) -> int:
     return (slot_width(processes) + processes) * SLOTS
 
 
+def _told_anyway(slot: int) -> bool:
+    """A process alone: there is no page on which a slot would have to be noted."""
+    return False
+
+
 class Waiting:
     """The sessions of this process that are idle, by slot; `want` notes a slot on the page."""
 
     __slots__ = ("_by_slot", "_want")
 
-    def __init__(self, want: Callable[[int], bool] = bool) -> None:
+    def __init__(self, want: Callable[[int], bool] = _told_anyway) -> None:
         self._by_slot: dict[int, dict[Wake, None]] = {}
         self._want = want
 
