@@ -3,6 +3,7 @@
 import time
 from functools import partial
 
+from doocot.auth.recent import RecentUsers
 from doocot.auth.types import User
 from doocot.config.effective import effective
 from doocot.delivery import deliver
@@ -16,7 +17,7 @@ from doocot.main.plan import Listening
 from doocot.main.services import MakeSession, WorkerContext
 from doocot.main.sessions import session_ids
 from doocot.store.spool import FileSpool
-from doocot.wire.flow import Job, Session
+from doocot.wire.flow import Session
 from doocot.wire.smtp import client_workarounds
 
 
@@ -26,14 +27,13 @@ def lmtp(worker: WorkerContext, listening: Listening) -> MakeSession:
     settings = effective(config, "lmtp")
     deliveries = Deliveries(worker.mail, config)
 
-    def lookup(name: str) -> User | Job | None:
-        return authenticator.lookup(name, "lmtp")
+    recent = RecentUsers(lambda name: authenticator.lookup(name, "lmtp"))
 
     def delivery_settings(user: User) -> deliver.Settings:
         return user_mail.delivery_settings(user_mail.settings_of(config, "lmtp", user))
 
     services = Services(
-        lookup,
+        recent.lookup,
         Delivering(deliveries.save_batch, partial(worker.events.event, service="lmtp"), delivery_settings),
         lambda: FileSpool(worker.mail.roots.files, settings.mail_temp_dir),
         time.time,
