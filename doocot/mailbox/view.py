@@ -112,7 +112,7 @@ def load(root: Root, row: MailboxRow) -> Live:
     with root.db.lock, root.db.writer as connection:
         row = mailboxes.mailbox_by_id(connection, row.id)
         position = messages.position_of(connection)
-        snapshot = build(row.id, position, column_arrays(messages.columns(connection, row.id)))
+        snapshot = build(row.id, position, column_arrays(messages.numbers(connection, row.id)))
     return Live(root, row, snapshot, Words(root), checked)
 
 
@@ -142,7 +142,7 @@ def refresh(live: Live) -> None:
         live.row = mailboxes.mailbox_by_id(reader, live.row.id)
         live.checked = checked
         if found is None:
-            fresh = build(live.row.id, position, column_arrays(messages.columns(reader, live.row.id)))
+            fresh = build(live.row.id, position, column_arrays(messages.numbers(reader, live.row.id)))
             live.snapshot, delta = fresh, compare(before, fresh)
         else:
             live.snapshot, delta = _advance(live, before, found, position)
@@ -172,7 +172,7 @@ def _advance(
             gone_uids.append(uids)
     exists = -1
     if any(change.kind == ADDED for change in found):
-        new = messages.columns(live.root.db.reader, snapshot.mailbox, last + 1)
+        new = messages.numbers(live.root.db.reader, snapshot.mailbox, last + 1)
         snapshot = appended(snapshot, column_arrays(new))
         exists = snapshot.count if new else -1
     snapshot = replace(snapshot, position=position)

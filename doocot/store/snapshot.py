@@ -68,21 +68,10 @@ def _chunks(columns: Sequence[Ints]) -> list[Chunk]:
     return [Chunk(*(column[low : low + CHUNK] for column in columns)) for low in range(0, count, CHUNK)]
 
 
-def column_arrays(rows: Sequence[tuple[Any, ...]]) -> tuple[Ints, ...]:
-    """Arrays of (uid, flags, modseq, content, date, size) rows; None becomes -1."""
-    if not rows:
-        return tuple(np.empty(0, dtype) for dtype in ("u4", "u4", "i8", "i8", "i8", "i8"))
-    uid, flags, modseq, content, date, size = zip(*rows, strict=True)
-    dates = [-1 if one is None else one for one in date] if None in date else date
-    sizes = [-1 if one is None else one for one in size] if None in size else size
-    return (
-        np.array(uid, "u4"),
-        np.array(flags, "u4"),
-        np.array(modseq, "i8"),
-        np.array(content, "i8"),
-        np.array(dates, "i8"),
-        np.array(sizes, "i8"),
-    )
+def column_arrays(numbers: Sequence[int]) -> tuple[Ints, ...]:
+    """Arrays of what `messages.numbers` gives."""
+    uid, flags, *others = np.array(numbers, "i8").reshape(-1, 6).T
+    return uid.astype("u4"), flags.astype("u4"), *map(np.ascontiguousarray, others)
 
 
 def imported_arrays(imported: Imported) -> tuple[Ints, ...]:

@@ -14,9 +14,10 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeAlias
 
 import apsw
@@ -421,8 +422,23 @@ def next_position(db: Database, writer: apsw.Connection) -> int:
 
 def rows(connection: apsw.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
     """All rows at once: nobody loops over a cursor of an open transaction. Raises MailError when SQLite cannot read."""
+    return _fetched(connection, sql, values, apsw.Cursor.fetchall)
+
+
+def cells(connection: apsw.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    """As `rows`, the values of all rows one after the other: with many rows that takes half the time."""
+    return _fetched(connection, sql, values, _chained)
+
+
+def _chained(cursor: apsw.Cursor) -> list[Any]:
+    return list(chain.from_iterable(cursor))
+
+
+def _fetched(
+    connection: apsw.Connection, sql: str, values: tuple[Any, ...], fetch: Callable[[apsw.Cursor], list[Any]]
+) -> list[Any]:
     try:
-        return connection.execute(sql, values).fetchall()
+        return fetch(connection.execute(sql, values))
     except (apsw.CorruptError, apsw.NotADBError) as error:
         path = connection.filename
         condemn(connection)
