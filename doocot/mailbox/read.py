@@ -57,7 +57,8 @@ def read_piece(view: View, piece: Piece) -> list[Message]:
         if len(found) != piece.high - piece.low:
             raise MailError(Kind.EXPUNGE_ISSUED, GONE)
     folder = maildir.folder_of(root, view.live.row.name)
-    return [Message(_read(root, mailbox, folder, *one[1:])) for one in found]
+    sizes = piece.chunk.size[piece.low : piece.high].tolist()  # with CRLF, so the file is a little smaller
+    return [Message(_read(root, mailbox, folder, size, *one[1:])) for size, one in zip(sizes, found, strict=True)]
 
 
 def _name_of(view: View, piece: Piece) -> Name:
@@ -80,9 +81,12 @@ def _name_of(view: View, piece: Piece) -> Name:
         raise MailError(Kind.EXPUNGE_ISSUED, GONE) from None
 
 
-def _read(root: Root, mailbox: int, folder: str, base: str, letters: str | None, target: str | None) -> bytes:
-    """The bytes of one message file."""
-    size = max(name_sizes(base)[0], 0)
+def _read(
+    root: Root, mailbox: int, folder: str, size: int, base: str, letters: str | None, target: str | None
+) -> bytes:
+    """The bytes of one message file, of about that size, -1 when it is not known."""
+    if size < 0:
+        size = max(name_sizes(base)[0], 0)
     try:
         return root.files.read_file(maildir.file_path(folder, base, letters), size)
     except OSError:

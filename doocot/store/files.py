@@ -147,14 +147,12 @@ class Files:
     # -- reading
 
     def read_file(self, path: str, size: int = 0) -> bytes:
-        """The whole file. With its right size told it costs one read and no copy; a wrong one costs a little more."""
+        """The whole file. With a size told that is right, or little too much, it costs one read and no copy."""
         fd = self._calls.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             # One byte more than expected shows the end of the file without a second call.
             data = self._calls.read(fd, size + 1)
-            if len(data) == size and size:
-                return data
-            return data if not data else self._read_rest(fd, data)
+            return data if len(data) <= size else self._read_rest(fd, data)
         finally:
             self._calls.close(fd)
 
@@ -171,8 +169,8 @@ class Files:
         fd = self._calls.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             data = self._calls.read(fd, size + 1)
-            if len(data) != size or not size:
-                data = self._read_rest(fd, data) if data else data
+            if len(data) > size:
+                data = self._read_rest(fd, data)
             return data, int(self._calls.fstat(fd).st_mtime)
         finally:
             self._calls.close(fd)
