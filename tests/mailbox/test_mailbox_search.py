@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doocot.imap.search_keys import MAX_DEPTH, MAX_KEYS, codec
 from doocot.mailbox.roots import Roots
-from doocot.mailbox.search_columns import BLOCK
-from doocot.mailbox.search_text import ALONE, excludes, probe
+from doocot.mailbox.search_columns import BLOCK, BLOCK_OCTETS, GATHERED, places_of, scratch
+from doocot.mailbox.search_text import ALONE, probe, suspects
 from doocot.message.charset import search_key
 from doocot.message.facts import Facts, facts
 from doocot.message.text import search_text
@@ -76,18 +77,46 @@ def test_search_is_what_each_message_says_alone(
     assert found == wanted
 
 
-@given(raw=st.binary(max_size=60), text=_text)
-def test_a_first_look_never_excludes_what_matches(raw: bytes, text: str) -> None:
+def suspected(key: bytes, *raws: bytes) -> list[int]:
+    return suspects(probe(key), raws, scratch(sum(len(raw) + 1 for raw in raws)))
+
+
+@given(
+    raws=st.lists(st.binary(max_size=60).filter(bytes.isascii), max_size=4), text=_text | st.sampled_from(("a", "b\0"))
+)
+def test_a_first_look_never_excludes_what_matches(raws: list[bytes], text: str) -> None:
     key = search_key(text)
-    whole = [(0, len(raw), b"", b"utf-8")]
-    if search_text(raw, whole, key, True):
-        assert not excludes(probe(key), raw)
+    found = suspected(key, *raws)
+    assert found == sorted(set(found))
+    for number, raw in enumerate(raws):
+        if search_text(raw, [(0, len(raw), b"", b"utf-8")], key, True):
+            assert number in found
 
 
 def test_a_first_look_excludes_plain_text() -> None:
-    assert excludes(probe(b"NOT THERE"), b"Subject: something else\n\nplain\n")
-    assert not excludes(probe(b"ELSE PLAIN"), b"Subject: something else\n\nplain\n")  # the longest word alone is asked
-    assert not excludes(probe(b"X"), b"Subject: =?utf-8?b?eA==?=\n\n")
+    assert suspected(b"NOT THERE", b"Subject: something else\n\nplain\n") == []
+    assert suspected(b"ELSE PLAIN", b"Subject: something else\n\nplain\n") == [0]  # the longest word alone is asked
+    assert suspected(b"X", b"a", b"Subject: =?utf-8?b?eA==?=\n\n", b"b") == [1]
+    assert suspected(b" ", b"a", b"b") == [0, 1]
+    assert suspected("É".encode(), b"a", b"b") == []
+
+
+@given(st.text("ab", max_size=80), st.text("ab", min_size=1, max_size=GATHERED + 5) | st.just("a" * (GATHERED + 1)))
+def test_places_are_all_where_the_key_begins(text: str, key: str) -> None:
+    octets = np.frombuffer(text.encode(), np.uint8)
+    wanted = [at for at in range(len(text)) if text.startswith(key, at)]
+    assert places_of(octets, key.encode(), scratch(len(text))).tolist() == wanted
+
+
+def test_large_texts_are_found_in_their_blocks(roots: Roots, tmp_path: Path) -> None:
+    filler = b"x" * (BLOCK_OCTETS // 3)
+    long = [b"Subject: %b about %d\n\n\n" % (filler, number) for number in range(8)]
+    make_maildir(tmp_path / "Maildir", [(content, "", 1) for content in long])
+    box = Searcher(roots, tmp_path / "Maildir")
+    assert box.search(b"SUBJECT 5") == [6]
+    new = simple(5)
+    box.send(b"p APPEND INBOX {%d+}\r\n%b" % (len(new), new))
+    assert box.search(b"SUBJECT 5") == [6, 9]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +161,16 @@ def test_a_file_that_is_gone_matches_nothing(box: Searcher, tmp_path: Path) -> N
     assert 3 not in box.search(b"TEXT body")
     assert 3 not in box.search(b"NOT TEXT nowhere")
     assert 3 not in box.search(b"NOT HEADER X-Nothing x")
+
+
+def test_a_message_expunged_elsewhere_is_not_another_one(box: Searcher, roots: Roots, tmp_path: Path) -> None:
+    other = Searcher(roots, tmp_path / "Maildir")
+    assert box.search(b"TEXT number") == list(range(1, COUNT + 1))  # the columns have it still
+    other.send(b"d STORE 3 +FLAGS.SILENT (\\Deleted)")
+    other.send(b"e EXPUNGE")
+    assert box.search(b'1,3 TEXT "number 0"') == [1]
+    assert box.search(b'1,3 TEXT "number 1"') == []
+    assert box.search(b"1,3 HEADER X-Number 1") == []
 
 
 def test_a_large_message_is_looked_through_on_a_thread(roots: Roots, tmp_path: Path) -> None:
