@@ -27,9 +27,16 @@ def nothing_to_do(root: "Root") -> None:
     """Nobody settles: for tests that look at what is on disk before that."""
 
 
+def nobody_computes() -> None:
+    """There are no indexers to be made ready."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImapContext:
-    """`authenticate` answers at once or by a Job; `sleep` gives a Job that takes so many seconds."""
+    """`authenticate` answers at once or by a Job; `sleep` gives a Job that takes so many seconds.
+
+    `expect` is told when `compute` will be wanted soon.
+    """
 
     auth: AuthSettings
     authenticate: Callable[[LoginRequest], AuthResult | Job]
@@ -39,6 +46,7 @@ class ImapContext:
     sleep: Callable[[float], Job]
     unsettled: "Callable[[Root], None]" = nothing_to_do
     compute: "Compute | None" = None
+    expect: Callable[[], None] = nobody_computes
     greeting: bytes = b"Doocot ready."
     max_line: int = 65536
     max_line_before_login: int = 8192

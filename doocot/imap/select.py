@@ -14,7 +14,7 @@ from doocot.mailbox import user
 from doocot.mailbox.fetch import ROWS
 from doocot.mailbox.view import View
 from doocot.store.index.messages import SEEN
-from doocot.store.snapshot import column, pieces
+from doocot.store.snapshot import Snapshot, column, pieces
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.flow import MORE, Step
 from doocot.wire.numset import NumSet, parse_num_set
@@ -22,6 +22,7 @@ from doocot.wire.numset import NumSet, parse_num_set
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
+MANY = 1000  # messages from which on indexers are made ready
 ALL = parse_num_set(b"1:*")
 
 
@@ -103,6 +104,8 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
     view = yield from user.select(session.mail, mailbox, read_only=read_only)
     session.view, session.mailbox, session.state = view, mailbox, State.SELECTED
     session.told_exists = view.snapshot.count
+    if is_new(view.snapshot):
+        session.context.expect()
     yield opened(session, view)
     resync = args.resync
     if resync is not None and resync.uid_validity == view.live.row.uid_validity:
@@ -143,6 +146,11 @@ def _resynchronise(session: "ImapSession", view: View, resync: Resync) -> Genera
     for start in range(0, len(rows), ROWS):
         yield b"".join(untagged.rendered(view, untagged.RESYNC, rows[start : start + ROWS]))
         yield MORE
+
+
+def is_new(snapshot: Snapshot) -> bool:
+    """Whether there are many messages here of which nothing is known yet but their names."""
+    return snapshot.count >= MANY and int(snapshot.chunks[-1].date[-1]) < 0
 
 
 def first_unseen(view: View) -> int:

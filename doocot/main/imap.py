@@ -34,6 +34,7 @@ def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
         lambda seconds: Job(lambda: asyncio.sleep(seconds), awaited=True),
         mail.unsettled,
         mail.indexers.compute,
+        mail.indexers.expect,
         settings.login_greeting.encode(),
         settings.imap_max_line_length,
         starttls=not listening.tls and "imap" in worker.tls_protocols,

@@ -14,7 +14,7 @@ from doocot.events.events import Events
 from doocot.mailbox.namespaces import spaces_of
 from doocot.mailbox.roots import OpenRoot, Roots
 from doocot.mailbox.user import Mail, opening_mail
-from doocot.main.indexer import Indexers
+from doocot.main.indexers import Indexers
 from doocot.main.user_mail import location_of, open_user_mail, settings_of
 from doocot.main.watch import Watches
 from doocot.net.wakeup import GenerationPage, Wakeups, slot_of
