@@ -157,6 +157,27 @@ def _advance(
 
     Added rows are read as they are now and put on last, so that later Changes need not be applied to them.
     """
+    if any(change.kind == EXPUNGED for change in found):
+        return _advance_over_expunges(live, before, found, position, hide)
+    snapshot, last = before, last_uid(before)
+    altered: list[Ints] = []
+    hidden: list[Ints] = []
+    for change in found:
+        ranges = [(low, min(high, last)) for low, high in change.ranges if low <= last]
+        if change.kind == FLAGS and ranges:
+            snapshot, rows = with_flags(snapshot, replace(change, ranges=tuple(ranges)))
+            (hidden if change.position == hide else altered).append(rows)
+    snapshot, exists = _with_added(live, snapshot, found, last)
+    altered_rows, hidden_rows = _union(altered), _union(hidden)
+    if len(altered_rows) and len(hidden_rows):
+        hidden_rows = np.setdiff1d(hidden_rows, altered_rows)
+    return replace(snapshot, position=position), Delta(_NONE, _NONE, altered_rows, exists, hidden_rows)
+
+
+def _advance_over_expunges(
+    live: Live, before: Snapshot, found: Sequence[Change], position: int, hide: int
+) -> tuple[Snapshot, Delta]:
+    """The same where rows move: what was altered is kept by UID until the end."""
     snapshot, last = before, last_uid(before)
     gone_uids: list[Ints] = []
     altered_uids: list[Ints] = []
@@ -170,14 +191,20 @@ def _advance(
             uids = column(snapshot, "uid", rows_of_uids(snapshot, ranges))
             snapshot, _ = without(snapshot, ranges)
             gone_uids.append(uids)
+    snapshot, exists = _with_added(live, snapshot, found, last)
+    snapshot = replace(snapshot, position=position)
+    delta = _delta(before, snapshot, _union(gone_uids), _union(altered_uids), exists, _union(hidden_uids))
+    return snapshot, delta
+
+
+def _with_added(live: Live, snapshot: Snapshot, found: Sequence[Change], last: int) -> tuple[Snapshot, int]:
+    """Messages with higher UIDs than `last`, as they are now, and the number of messages with them (-1 for none)."""
     exists = -1
     if any(change.kind == ADDED for change in found):
         new = messages.numbers(live.root.db.reader, snapshot.mailbox, last + 1)
         snapshot = appended(snapshot, column_arrays(new))
         exists = snapshot.count if new else -1
-    snapshot = replace(snapshot, position=position)
-    delta = _delta(before, snapshot, _union(gone_uids), _union(altered_uids), exists, _union(hidden_uids))
-    return snapshot, delta
+    return snapshot, exists
 
 
 def _union(parts: Sequence[Ints]) -> Ints:
