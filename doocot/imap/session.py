@@ -313,6 +313,7 @@ class ImapSession:
     def _finish_in_parts(self, told: bytes, delta: Delta, by_uid: bool, answer: bytes) -> Steps:
         """As the end of `_finish`, with others getting their turn in between."""
         yield told
+        yield MORE  # the sync alone took its time
         for part in untagged.changes_in_parts(self, delta, by_uid):
             yield part
             yield MORE

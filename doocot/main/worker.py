@@ -278,7 +278,7 @@ async def collect_garbage(period: float = _COLLECT) -> None:
     """Collect between commands. What is there after start is frozen; a full collection waits for every tenth time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5000, 50, 1_000_000)
+    gc.set_threshold(2000, 10, 1_000_000)  # a collection of the middle generation takes a millisecond
     for turn in count(1):
         await asyncio.sleep(period)
         gc.collect(2 if turn % 10 == 0 else 1)
