@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,8 @@ from doocot.wire.flow import Session
 SHUTTING_DOWN: Final = "Server shutting down."
 DRAIN: Final = 10.0  # seconds for replies under way when the server stops
 JOB_THREADS: Final = 8
+BACKGROUND_THREADS: Final = 4
+BACKGROUND_NICE: Final = 10
 SWITCH: Final = 0.0005  # seconds that a Job on a thread may keep the interpreter from the loop; Python has 5 ms
 _COLLECT: Final = 10.0  # seconds between garbage collections
 _FRAMES: Final = 6
@@ -274,6 +277,11 @@ def _networks(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ip_network(text, strict=False) for text in texts)
 
 
+def behind_others() -> None:
+    """A thread for work after the answer (file names, uidlist) leaves the processor to whoever is waited for."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICE)
+
+
 async def collect_garbage(period: float = _COLLECT) -> None:
     """Collect between commands. What is there after start is frozen; a full collection waits for every tenth time."""
     gc.collect()
@@ -289,6 +297,7 @@ async def _serve(sock: socket.socket, boot: Boot, descriptors: list[int]) -> Non
     page = GenerationPage(descriptors[0], boot.processes, boot.number)
     senders = [socket.socket(fileno=descriptor) for descriptor in descriptors[2 : 2 + boot.processes]]
     wakeups = Wakeups(socket.socket(fileno=descriptors[1]), senders, page)
+    loop.set_default_executor(ThreadPoolExecutor(BACKGROUND_THREADS, "background", behind_others))
     worker = Worker(loop, boot, page, wakeups)
     worker.configure(boot, descriptors[2 + boot.processes :])
     wakeups.listen(loop)
