@@ -9,7 +9,7 @@
 Within one root a MOVE is one transaction, so it is never half done. Between roots the target is durable first.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from doocot.mailbox.user import Mail
 from doocot.mailbox.view import View
 from doocot.store import dovecot_files, maildir, settle
 from doocot.store.disk_errors import disk_error
+from doocot.store.files import Files
 from doocot.store.index import messages
 from doocot.store.index.database import next_position, reading, rows, write
 from doocot.store.index.mailboxes import MailboxRow
@@ -111,24 +112,30 @@ def _link(mail: Mail, work: _Work, some: Sequence[tuple[Any, ...]]) -> None:
     source, files = work.view.live.root, mail.opened.root.files
     here = maildir.folder_of(source, work.view.live.row.name)
     there = maildir.folder_of(mail.opened.root, work.target.name)
-    for one in some:
-        base, letters, candidates = one[6], one[7], one[8]
-        name = mail.roots.names.make()
-        suffix = base[base.index(",") :] if "," in base else ""
+    for one, name in zip(some, mail.roots.names.make_many(len(some)), strict=True):
+        base, letters = one[6], one[7]
         kept = letters or ""
-        path = maildir.file_path(there, name + suffix, kept)
+        copied = name + base[base.index(",") :] if "," in base else name
+        path = maildir.file_path(there, copied, kept)
         try:
-            for known in maildir.paths_of(source.db, files, here, work.view.live.row.id, base, letters, candidates):
-                try:
-                    files.link(known, path)
-                except FileNotFoundError:
-                    continue
-                work.linked.append(_Linked(one, name + suffix, kept, path))
-                break
-            else:
-                raise MailError(Kind.EXPUNGE_ISSUED, GONE, f"{here}: no file for {base}")
+            try:
+                files.link(maildir.file_path(here, base, letters), path)
+            except FileNotFoundError:
+                _link_from(maildir.paths_of(source.db, files, here, work.view.live.row.id, *one[6:]), files, path)
         except OSError as error:
             raise disk_error(error, path) from error
+        work.linked.append(_Linked(one, copied, kept, path))
+
+
+def _link_from(known: Iterable[str], files: Files, path: str) -> None:
+    """A link to the first of the places where there is a file."""
+    for one in known:
+        try:
+            files.link(one, path)
+        except FileNotFoundError:
+            continue
+        return
+    raise MailError(Kind.EXPUNGE_ISSUED, GONE, f"{path}: nothing to link it to")
 
 
 def _commit(root: Root, work: _Work) -> Copied:

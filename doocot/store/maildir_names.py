@@ -151,10 +151,16 @@ class NameMaker:
 
     def make(self) -> str:
         """The next base. The clock may stand still or go back, the names do not."""
+        (name,) = self.make_many(1)
+        return name
+
+    def make_many(self, count: int) -> list[str]:
+        """The next bases, in the order of their times."""
         with self._lock:
-            self._last = max(self._clock() // 1000, self._last + 1)
-            seconds, microseconds = divmod(self._last, 1_000_000)
-        return f"{seconds}.M{microseconds}P{self._pid}.{self._host}"
+            first = max(self._clock() // 1000, self._last + 1)
+            self._last = first + count - 1
+        tail = f"P{self._pid}.{self._host}"
+        return [f"{at // 1_000_000}.M{at % 1_000_000}{tail}" for at in range(first, first + count)]
 
 
 def escape_host(host: str) -> str:
