@@ -18,6 +18,7 @@ from doocot.errors import Kind, MailError
 from doocot.mailbox.user import Mail
 from doocot.main.mail import MailServices
 from doocot.store.index.database import Busy
+from doocot.store.save import Sync
 from doocot.wire.flow import Job
 
 MOST: Final = 200  # deliveries in one batch
@@ -67,6 +68,7 @@ class Deliveries:
 
     services: MailServices
     config: Config
+    alone: Callable[[], bool]  # whether the process has one client only
     _waiting: list[_Waiting] = field(default_factory=list)
     _due: bool = False
     _flights: int = 0
@@ -114,9 +116,11 @@ class Deliveries:
         self._start()
 
     def _advance(self, flight: "_Flight", error: BaseException | None = None) -> None:
-        """On to its next sync, or its end."""
+        """On to its next sync, or its end. With one client there is nobody who would wait for the loop."""
         try:
             sync = next(flight.steps) if error is None else flight.steps.throw(error)
+            while self.alone():
+                sync = _synced(flight.steps, sync)
         except StopIteration as end:
             self._landed(flight, end.value)
         except BaseException:
@@ -185,6 +189,15 @@ class Deliveries:
             steps[0]()
         else:
             list(self._commits.map(lambda step: step(), steps))
+
+
+def _synced(steps: Saving, sync: Sync) -> Sync:
+    """Syncs here, and gives the next one."""
+    try:
+        sync()
+    except OSError as error:
+        return steps.throw(error)
+    return next(steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def lmtp(worker: WorkerContext, listening: Listening) -> MakeSession:
     """Makes sessions with the settings that are in force now."""
     config, authenticator = worker.config, worker.authenticator()
     settings = effective(config, "lmtp")
-    deliveries = Deliveries(worker.mail, config)
+    deliveries = Deliveries(worker.mail, config, lambda: len(worker.net.connections) == 1)
 
     recent = RecentUsers(lambda name: authenticator.lookup(name, "lmtp"))
 
