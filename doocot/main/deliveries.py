@@ -18,7 +18,7 @@ from doocot.errors import Kind, MailError
 from doocot.mailbox.user import Mail
 from doocot.main.mail import MailServices
 from doocot.store.index.database import Busy
-from doocot.store.save import Sync
+from doocot.store.save import synced
 from doocot.wire.flow import Job
 
 MOST: Final = 200  # deliveries in one batch
@@ -120,7 +120,7 @@ class Deliveries:
         try:
             sync = next(flight.steps) if error is None else flight.steps.throw(error)
             while self.alone():
-                sync = _synced(flight.steps, sync)
+                sync = synced(flight.steps, sync)
         except StopIteration as end:
             self._landed(flight, end.value)
         except BaseException:
@@ -189,15 +189,6 @@ class Deliveries:
             steps[0]()
         else:
             list(self._commits.map(lambda step: step(), steps))
-
-
-def _synced(steps: Saving, sync: Sync) -> Sync:
-    """Syncs here, and gives the next one."""
-    try:
-        sync()
-    except OSError as error:
-        return steps.throw(error)
-    return next(steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,15 +212,19 @@ def finish(steps: Generator[Sync, None, Results]) -> Results:
     try:
         sync = next(steps)
         while True:
-            try:
-                sync()
-            except OSError as error:
-                sync = steps.throw(error)
-            else:
-                sync = next(steps)
+            sync = synced(steps, sync)
     except StopIteration as end:
         results: Results = end.value
         return results
+
+
+def synced(steps: Generator[Sync, None, Results], sync: Sync) -> Sync:
+    """Does one sync, tells the steps of it, and gives the next. Raises StopIteration after the last."""
+    try:
+        sync()
+    except OSError as error:
+        return steps.throw(error)
+    return next(steps)
 
 
 def _together(batch: Sequence[_Saving], sync: Callable[[Sequence[_Saving]], None]) -> Generator[Sync, None, None]:
