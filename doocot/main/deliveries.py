@@ -127,8 +127,8 @@ class Deliveries:
             self._landed(flight, [_INTERNAL] * len(flight.ready))
             raise  # for the log: the loop's exception handler writes it
         else:
-            synced = self.services.loop.run_in_executor(self._syncs, sync)
-            synced.add_done_callback(lambda done: self._advance(flight, done.exception()))
+            running = self.services.loop.run_in_executor(self._syncs, sync)
+            running.add_done_callback(lambda done: self._advance(flight, done.exception()))
 
     def _landed(self, flight: "_Flight", results: Sequence[SaveResult | Busy]) -> None:
         self._flights -= 1
