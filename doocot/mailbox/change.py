@@ -13,6 +13,7 @@ from doocot.store.index import messages
 from doocot.store.index.database import rows, write
 from doocot.store.index.keywords import intern_set, map_sets, sets_in
 from doocot.store.index.messages import ALL_BITS, DELETED, Change, Range, format_ranges, ranges_of
+from doocot.store.maildir_names import targets_of
 from doocot.store.root import committed
 
 INLINE = 200  # messages that are changed on the loop; more is a Job
@@ -121,6 +122,6 @@ def unlink_paths(view: View, found: Sequence[tuple[int, str, str | None, str | N
     prefix = relative + "/" if relative else ""
     paths = []
     for _, base, letters, target in found:
-        for one in [letters, *(target.split("|") if target is not None else ())]:
+        for one in [letters, *targets_of(target)]:
             paths.append(f"{prefix}new/{base}" if one is None else f"{prefix}cur/{base}:2,{one}")
     return paths

@@ -20,6 +20,7 @@ from doocot.store.index import checks, mailboxes
 from doocot.store.index.database import RESERVE_AHEAD, condemn, renew_connections, rows, write
 from doocot.store.index.facts import drop_orphans
 from doocot.store.index.mailboxes import MailboxRow
+from doocot.store.maildir_names import targets_of
 from doocot.store.root import Root, committed, renewed, take_notes
 
 
@@ -179,7 +180,7 @@ def _files(root: Root, writer: apsw.Connection, row: MailboxRow, folder: str) ->
     found, known = [], set()
     for uid, base, letters, target in checks.files_of_rows(writer, row.id):
         known.add(base)
-        allowed = {letters, *(target.split("|") if target is not None else ())}
+        allowed = {letters, *targets_of(target)}
         if base not in listing:
             found.append(f"message {uid} has no file ({base})")
         elif count[base] > 1:

@@ -106,9 +106,9 @@ def file_path(folder: str, base: str, letters: str | None) -> str:
 def named_paths(folder: str, base: str, letters: str | None, target: str | None) -> list[str]:
     """Where a message's file is as the index knows, then as the settler may have renamed it (the candidates in
 
-    `target`, separated by "|").
+    `target`).
     """
-    return [file_path(folder, base, one) for one in (letters, *(target.split("|") if target is not None else ()))]
+    return [file_path(folder, base, one) for one in (letters, *names.targets_of(target))]
 
 
 def paths_of(

@@ -111,6 +111,13 @@ def join_name(base: str, letters: str, separator: str = INFO_SEPARATOR) -> str:
 
 # -- letters
 
+TARGET_SEPARATOR = "/"  # between the candidates in `message.target`: any other character may be among letters
+
+
+def targets_of(target: str | None) -> list[str]:
+    """The letters in `message.target`, oldest first: those that the settler may have given a file."""
+    return target.split(TARGET_SEPARATOR) if target is not None else []
+
 
 @lru_cache(maxsize=4096)
 def flags_of(letters: str) -> int:

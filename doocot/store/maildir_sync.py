@@ -64,7 +64,7 @@ def unexplained(root: Root, row: MailboxRow, names: Collection[str]) -> bool:
             continue
         if not any(
             root.files.stat(maildir.file_path(folder, base, letters))
-            for letters in (one.letters, *_targets(one.target))
+            for letters in (one.letters, *maildir_names.targets_of(one.target))
         ):
             return True
     return False
@@ -280,7 +280,7 @@ def _rows(writer: apsw.Connection, mailbox: int) -> dict[str, _Known]:
 
 def _is_other(letters: str | None, known: _Known) -> bool:
     """Whether a file with these letters was renamed by somebody else (rule 3)."""
-    return letters != known.letters and letters not in _targets(known.target)
+    return letters != known.letters and letters not in maildir_names.targets_of(known.target)
 
 
 def _add(
@@ -307,10 +307,6 @@ def _arrival(base: str) -> tuple[int, str]:
     """New files get their UIDs in the order of the second in their names, as Dovecot gives them."""
     second = base.partition(".")[0]
     return (int(second) if second.isascii() and second.isdigit() else 0, base)
-
-
-def _targets(target: str | None) -> tuple[str, ...]:
-    return tuple(target.split("|")) if target is not None else ()
 
 
 def _leaving(writer: apsw.Connection, mailbox: int) -> set[str]:

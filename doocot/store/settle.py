@@ -13,6 +13,7 @@ A rescan at any step finds the file under `letters` or one of `target`, so it is
 Unlinking: the intent is committed with the rows' removal; a file that is gone already is no error.
 """
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,11 +31,14 @@ from doocot.store.index import mailboxes
 from doocot.store.index.database import reading, rows, write
 from doocot.store.index.mailboxes import MailboxRow
 from doocot.store.index.messages import Range, parse_ranges
-from doocot.store.maildir_names import letters_for
-from doocot.store.root import Root, keyword_names
+from doocot.store.maildir_names import TARGET_SEPARATOR, letters_for, parse_name, targets_of
+from doocot.store.root import Root, keyword_names, note
 
 SLICE = 50  # files a slice renames or unlinks: a millisecond on a local disk, in which writers of the root wait
 LOOKED_AT = 1000  # rows of which a slice asks whether their files want another name
+
+# What no later attempt at the same rename would change: the name is too long, or a folder has it.
+REFUSED = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
 
 RENAME, UNLINK, REMOVE = "rename", "unlink", "remove"
 
@@ -84,7 +88,7 @@ class _Row:
     base: str
     letters: str | None
     target: str | None
-    wanted: str = ""
+    wanted: str | None = ""
 
 
 def settle_slice(root: Root) -> bool:
@@ -217,8 +221,9 @@ def _rename(root: Root, number: int, mailbox: int, work: dict[str, Any]) -> None
     if batch:
         with write(root.db) as writer:
             writer.executemany(
-                f"UPDATE message SET target = ifnull(target || '|', '') || ? WHERE mailbox = {mailbox} AND uid = ?",
-                [(row.wanted, row.uid) for row in batch if row.wanted not in _candidates(row)],
+                f"UPDATE message SET target = ifnull(target || '{TARGET_SEPARATOR}', '') || ?"
+                f" WHERE mailbox = {mailbox} AND uid = ?",
+                [(row.wanted, row.uid) for row in batch if row.wanted not in targets_of(row.target)],
             )
     with write(root.db) as writer:
         settled, again = _rename_batch(root, writer, box, letters, batch)
@@ -228,10 +233,6 @@ def _rename(root: Root, number: int, mailbox: int, work: dict[str, Any]) -> None
         )
         behind = min(again) if again else behind
         _rest(writer, number, {"uids": work["uids"], "next": behind} if behind >= 0 else None)
-
-
-def _candidates(row: _Row) -> list[str]:
-    return row.target.split("|") if row.target is not None else []
 
 
 def _rename_batch(
@@ -250,17 +251,19 @@ def _rename_batch(
     )
     now = {row[0]: _Row(*row) for row in found}
     folder = maildir.folder_of(root, box.name)
-    settled, again = [], []
+    settled, again, lost = [], [], []
     for row in batch:
         current = now.get(row.uid)
         if current is None:
             continue
         current.wanted = wanted_letters(root, writer, current.flags, letters, current.letters or "")
-        if current.wanted not in _candidates(current):
+        if current.wanted not in targets_of(current.target):
             again.append(row.uid)
         elif _rename_one(root, folder, current):
             settled.append(current)
-    return settled, again
+        else:
+            lost.append(current)
+    return settled + (_rename_found(root, folder, lost) if lost else []), again
 
 
 def _unsettled(
@@ -309,9 +312,18 @@ def wanted_letters(root: Root, connection: apsw.Connection, flags: int, letters:
 
 
 def _rename_one(root: Root, folder: str, row: _Row) -> bool:
-    """Renames from wherever the file is; False when it is nowhere (a rescan will see to it)."""
+    """Renames from the name that the index expects; False when the file is at none, or cannot have that name."""
     target = maildir.file_path(folder, row.base, row.wanted)
-    candidates = [row.letters, *(row.target.split("|") if row.target is not None else ())]
+    try:
+        return _rename_expected(root, folder, row, target)
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        return False
+
+
+def _rename_expected(root: Root, folder: str, row: _Row, target: str) -> bool:
+    candidates = [row.letters, *targets_of(row.target)]
     for letters in candidates:
         source = maildir.file_path(folder, row.base, letters)
         if source == target:
@@ -324,6 +336,40 @@ def _rename_one(root: Root, folder: str, row: _Row) -> bool:
             continue
         return True
     return root.files.stat(target) is not None
+
+
+def _rename_found(root: Root, folder: str, lost: Sequence[_Row]) -> list[_Row]:
+    """Renames files that only a look into the folder finds; the rows that are settled.
+
+    Such are files in cur/ without ":2," and files in new/ with it. One with other letters than the index expects is
+    another program's change, and one that is nowhere is gone: a rescan will see to these.
+    """
+    found: dict[str, list[str]] = {}
+    for path in maildir.files_of(root.files, folder, {row.base for row in lost}):
+        found.setdefault(os.path.basename(path).partition(":")[0], []).append(path)
+    settled = []
+    for row in lost:
+        paths = found.get(row.base, [])
+        if len(paths) != 1:
+            continue
+        letters = _listed_letters(paths[0])
+        if letters != row.letters and letters not in targets_of(row.target):
+            continue
+        try:
+            root.files.rename(paths[0], maildir.file_path(folder, row.base, row.wanted))
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            note(root, f"{paths[0]} keeps its name, which does not tell its flags: {error.strerror}")
+            row.wanted = letters
+        settled.append(row)
+    return settled
+
+
+def _listed_letters(path: str) -> str | None:
+    """The letters that a listing gives to a file at this path."""
+    folder, _, name = path.rpartition("/")
+    return None if folder.endswith("/new") else parse_name(name).letters
 
 
 _WORK: Final[Mapping[str, Callable[[Root, int, int, Any], None]]] = MappingProxyType(

@@ -7,8 +7,8 @@
    session may have seen of it before is below `reserved_uid`, where the first open after another boot continues.
 4. Positions may be committed with synchronous=NORMAL, so a power cut may take the last of them back. `root.reserved` is
    always committed FULL and ahead of `position`; the first open after another boot continues from there.
-5. `message.flags` is the truth; `letters` is the last name that the file is known to have borne, `target` the names
-   that the settler may have given it since. `letters` NULL means that the file lies in new/.
+5. `message.flags` is the truth; `letters` is the last name that the file is known to have borne, `target` those
+   that the settler may have given it since, separated by "/". `letters` NULL means that the file lies in new/.
 6. An `intent` is committed before the file work that it speaks of, and deleted after it.
 
 flags: bits 0-4 Seen Answered Flagged Deleted Draft, from bit 8 the id of the keyword set.
