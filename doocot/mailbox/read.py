@@ -58,7 +58,7 @@ def read_piece(view: View, piece: Piece) -> list[Message]:
             raise MailError(Kind.EXPUNGE_ISSUED, GONE)
     folder = maildir.folder_of(root, view.live.row.name)
     sizes = piece.chunk.size[piece.low : piece.high].tolist()  # with CRLF, so the file is a little smaller
-    return [Message(_read(root, mailbox, folder, size, *one[1:])) for size, one in zip(sizes, found, strict=True)]
+    return [Message(_read(view, root, mailbox, folder, size, one)) for size, one in zip(sizes, found, strict=True)]
 
 
 def _name_of(view: View, piece: Piece) -> Name:
@@ -81,15 +81,15 @@ def _name_of(view: View, piece: Piece) -> Name:
         raise MailError(Kind.EXPUNGE_ISSUED, GONE) from None
 
 
-def _read(
-    root: Root, mailbox: int, folder: str, size: int, base: str, letters: str | None, target: str | None
-) -> bytes:
+def _read(view: View, root: Root, mailbox: int, folder: str, size: int, name: Name) -> bytes:
     """The bytes of one message file, of about that size, -1 when it is not known."""
+    uid, base, letters, target = name
     if size < 0:
         size = max(name_sizes(base)[0], 0)
     try:
         return root.files.read_file(maildir.file_path(folder, base, letters), size)
     except OSError:
+        view.live.names.pop(uid, None)
         return at_file(root, mailbox, folder, base, letters, target, lambda path: root.files.read_file(path, size))
 
 
@@ -101,12 +101,14 @@ def at_file(
     letters: str | None,
     target: str | None,
     act: Callable[[str], Result],
+    *,
+    on_loop: bool = True,
 ) -> Result:
     """What `act` gives for the path of a message's file, wherever that is by now.
 
     Raises MailError: EXPUNGE_ISSUED when there is none, NO_PERM or what the disk said otherwise.
     """
-    for path in maildir.paths_of(root.db, root.files, folder, mailbox, base, letters, target):
+    for path in maildir.paths_of(root.db, root.files, folder, mailbox, base, letters, target, on_loop=on_loop):
         try:
             return act(path)
         except FileNotFoundError:

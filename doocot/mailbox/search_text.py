@@ -107,7 +107,7 @@ def text_rows(view: View, rows: Ints, reaches: Ints, key: Text, turn: Turn) -> G
                     reading.found.rows.append(row)
     for files in _files(reading, rows[large]):
         while files:
-            raws = yield Job(partial(_starts, reading, files, lengths, 1))
+            raws = yield Job(partial(_starts, reading, files, lengths, 1, on_loop=False))
             for row, packed in _text_facts(view, list(raws)):
                 if (yield Job(partial(search_text, raws[row], facts.unpack_text(packed), key.text, key.with_headers))):
                     reading.found.rows.append(row)
@@ -163,7 +163,9 @@ def _files(reading: _Reading, rows: Ints) -> Iterator["deque[_File]"]:
         yield files
 
 
-def _starts(reading: _Reading, files: "deque[_File]", lengths: Ints, most: int = LISTED) -> dict[int, bytes]:
+def _starts(
+    reading: _Reading, files: "deque[_File]", lengths: Ints, most: int = LISTED, *, on_loop: bool = True
+) -> dict[int, bytes]:
     """Takes files off as long as the turn lasts, and reads of each as much as `lengths` has for its row."""
     view, over = reading.view, reading.turn.over
     root = view.live.root
@@ -176,7 +178,7 @@ def _starts(reading: _Reading, files: "deque[_File]", lengths: Ints, most: int =
         try:
             raws[row] = read(maildir.file_path(folder, base, letters), length)
         except OSError:
-            raw = _start(view, file, length)
+            raw = _start(view, file, length, on_loop=on_loop)
             if raw is None:
                 reading.found.gone.append(row)
             else:
@@ -186,7 +188,7 @@ def _starts(reading: _Reading, files: "deque[_File]", lengths: Ints, most: int =
     return raws
 
 
-def _start(view: View, file: _File, length: int) -> bytes | None:
+def _start(view: View, file: _File, length: int, *, on_loop: bool = True) -> bytes | None:
     """The beginning of the file, None when it is gone."""
     root = view.live.root
     folder = maildir.folder_of(root, view.live.row.name)
@@ -198,7 +200,7 @@ def _start(view: View, file: _File, length: int) -> bytes | None:
         return None
     act = partial(root.files.read_start, length=length)
     try:
-        return at_file(root, view.live.row.id, folder, *file[1:], act)
+        return at_file(root, view.live.row.id, folder, *file[1:], act, on_loop=on_loop)
     except MailError:
         return None
 

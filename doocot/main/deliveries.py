@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 
 from doocot.config.load import Config
@@ -23,6 +24,8 @@ from doocot.wire.flow import Job
 
 MOST: Final = 200  # deliveries in one batch
 FLIGHTS: Final = 2  # batches under way side by side: one computes while the other waits for the disk
+SLOW: Final = 0.05  # seconds that a sync may take on the loop, for a client that is alone
+SLOW_PAUSE: Final = 10.0  # seconds for which threads sync after that
 COMMITS: Final = 8  # commits of one batch on a thread that are under way side by side
 
 _INTERNAL: Final = MailError(Kind.SERVER_BUG, "Internal error")
@@ -72,6 +75,7 @@ class Deliveries:
     _waiting: list[_Waiting] = field(default_factory=list)
     _due: bool = False
     _flights: int = 0
+    _slow_until: float = 0.0
     _syncs: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(FLIGHTS, "sync"))
     _apart: list[_Waiting] = field(default_factory=list)
     _running: int = 0
@@ -102,14 +106,23 @@ class Deliveries:
             self._soon()
         ready: list[_Waiting] = []
         opened: list[Opened] = []
-        for one in batch:
-            delivery = one.delivery
-            mail = self.services.open_now(self.config, "lmtp", delivery.user) if delivery.body.spool is None else None
-            if mail is None:
-                self._apart.append(one)
-            else:
-                ready.append(one)
-                opened.append(Opened(delivery, mail))
+        try:
+            for one in batch:
+                delivery = one.delivery
+                mail = None
+                if delivery.body.spool is None:
+                    mail = self.services.open_now(self.config, "lmtp", delivery.user)
+                if mail is None:
+                    self._apart.append(one)
+                else:
+                    ready.append(one)
+                    opened.append(Opened(delivery, mail))
+        except BaseException:  # a fault of ours: everybody gets an answer all the same
+            self._apart = [one for one in self._apart if one not in batch]
+            self._release([one.mail for one in opened])
+            for one in batch:
+                one.give(_INTERNAL)
+            raise
         if ready:
             self._flights += 1
             self._advance(_Flight(saving_now(opened, self.services.roots.names), ready, [one.mail for one in opened]))
@@ -119,8 +132,11 @@ class Deliveries:
         """On to its next sync, or its end. With one client there is nobody who would wait for the loop."""
         try:
             sync = next(flight.steps) if error is None else flight.steps.throw(error)
-            while self.alone():
+            while self.alone() and monotonic() >= self._slow_until:
+                started = monotonic()
                 sync = synced(flight.steps, sync)
+                if monotonic() - started > SLOW:
+                    self._slow_until = monotonic() + SLOW_PAUSE
         except StopIteration as end:
             self._landed(flight, end.value)
         except BaseException:

@@ -61,6 +61,9 @@ class Indexers:
                 line = await process.reader.readline()
             except OSError:
                 line = b""
+            except BaseException:  # nobody waits any more; what it answers would be taken for the next answer
+                self._drop(process)
+                raise
             if not line.endswith(b"\n"):
                 self._drop(process)
                 raise MailError(Kind.UNAVAILABLE, "The mailbox could not be indexed; try again.", "an indexer ended")

@@ -113,7 +113,7 @@ class Supervisor:
         self._loop.add_reader(self._outside, self._told)
         try:
             await self._auth.start()
-            await self._start_wanted()
+            await self._start_wanted(self._start)
             await asyncio.wait_for(self._all_ready(), ANSWER_TIMEOUT)
             await self._control.start(control)
             self._handle_signals()
@@ -180,11 +180,11 @@ class Supervisor:
 
     # Workers.
 
-    async def _start_wanted(self) -> None:
+    async def _start_wanted(self, start: Callable[[int], Coroutine[Any, Any, None]]) -> None:
         """Every worker that has something to listen on and does not run."""
         for number in range(self._plan.processes):
-            if number not in self._children and self._sockets.of_worker(number)[0]:
-                await self._start(number)
+            if number not in self._children and self._sockets.of_worker(number)[0] and not self._stop.is_set():
+                await start(number)
 
     async def _start(self, number: int) -> None:
         child = await start_child(number, self._plan.identity, self._handler, self._channel_lost)
@@ -192,6 +192,8 @@ class Supervisor:
         self._send_boot(child, "boot")
         self._auth.connect(child.channel)
         self._spawn(self._watch(child))
+        if self._stop.is_set():  # while it was started
+            child.channel.send({"op": "stop"})
 
     def _worker_channels(self) -> list[Channel]:
         return [child.channel for child in self._children.values()]
@@ -238,8 +240,12 @@ class Supervisor:
             self._events.event("throttled", service="master", child="worker", seconds=round(delay, 1))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), delay)
-        if not self._stop.is_set():
+        if self._stop.is_set():
+            return
+        if self._sockets.of_worker(child.number)[0]:
             await self._restart(child.number)
+        else:  # a reload has taken away what it listened on
+            del self._children[child.number]
 
     async def _restart(self, number: int) -> None:
         try:
@@ -314,7 +320,7 @@ class Supervisor:
         self._set_log(plan)
         children = tuple(self._children.values())
         answers = await asyncio.gather(*map(self._reload_child, children))
-        await self._start_wanted()
+        await self._start_wanted(self._restart)
         late = [str(child.pid) for child, done in zip(children, answers, strict=True) if not done]
         return f"workers {', '.join(late)} did not answer" if late else ""
 

@@ -6,7 +6,7 @@ from doocot.auth.types import User
 from doocot.config.effective import FieldError, effective
 from doocot.config.load import Config, ConfigError
 from doocot.config.settings import Settings
-from doocot.config.variables import expand
+from doocot.config.variables import VariableError, expand
 from doocot.delivery import deliver
 from doocot.errors import Kind, MailError
 from doocot.mailbox.location import Owner, parse_location
@@ -44,10 +44,13 @@ def open_user_mail(roots: Roots, settings: Settings, user: User) -> Mail:
 
 
 def location_of(settings: Settings, user: User) -> Location:
-    """Where his mail is: the userdb's `mail` field, or the setting."""
+    """Where his mail is: the userdb's `mail` field, or the setting. Raises MailError."""
     values = variables_of(user)
-    home = user.home or expand(settings.mail_home, values)
-    text = user.mail or expand(settings.mail_location, {**values, "h": home, "home": home})
+    try:
+        home = user.home or expand(settings.mail_home, values)
+        text = user.mail or expand(settings.mail_location, {**values, "h": home, "home": home})
+    except VariableError as error:
+        raise MailError(Kind.CONTACT_ADMIN, "Your account is not set up correctly.", f"{user.name}: {error}") from error
     return parse_location(text, Owner(user.name, home))
 
 

@@ -106,7 +106,12 @@ def reserve_uids(root: Root, row: MailboxRow, count: int, *, wait: bool = True) 
             raise MailError(Kind.NON_EXISTENT, "Mailbox was deleted.")
         if known is not None and not known.uids:
             known = _whole(root, control)
-        reserved, listed_to = current.uid_next + count + RESERVE, current.listed_to
+        reserved, listed_to = min(current.uid_next + count + RESERVE, uidlist.MAX_UID), current.listed_to
+        if reserved < current.uid_next + count:
+            text = "The mailbox has no UIDs left."
+            raise MailError(
+                Kind.UNAVAILABLE, text, f"{folder}: the next would be {current.uid_next}; move its messages"
+            )
         if known is None:
             known = _replaced(root, replace(current, reserved_uid=reserved), None, control, lock)
             listed_to = known.uids[-1] if known.uids else 0
@@ -177,7 +182,9 @@ def list_messages(root: Root, row: MailboxRow) -> None:
                 (current.id, current.listed_to),
             )
         last = max(known.uids[-1] if known is not None and known.uids else 0, current.listed_to)
-        if known is None or known.rewrite or (new and new[0][0] <= last):
+        if known is not None and uidlist.is_torn(root.files, control):
+            known = _replaced(root, current, _whole(root, control), control, lock)
+        elif known is None or known.rewrite or (new and new[0][0] <= last):
             known = _replaced(root, current, known, control, lock)
         elif new:
             uids, bases = [uid for uid, _ in new], [base for _, base in new]

@@ -156,10 +156,10 @@ def saving(
     """Saves what arrived together, sharing the syncs; each request succeeds or fails for itself.
 
     It yields the syncs, to be called wherever waiting does no harm; an OSError of one is thrown back in, and fails
-    every request of the batch there: nobody knows whose bytes did not reach the disk. `run` runs the commits that sync
-    by themselves, each to another index: side by side, where the caller has threads, they share the disk's journal
-    writes. Without `wait` a request that needs such a commit, whose index somebody else writes, or whose mailbox has no
-    UIDs in reserve, ends as Busy.
+    every request of the batch there: nobody knows whose bytes did not reach the disk. `run` runs the commits, each to
+    another index: side by side, where the caller has threads, nobody waits for an index that somebody else writes, and
+    those that sync share the disk's journal writes. Without `wait` a request that needs such a commit, whose index
+    somebody else writes, or whose mailbox has no UIDs in reserve, ends as Busy.
     """
     batch = [_Saving(one, maildir.folder_of(one.root, one.name)) for one in requests]
     volumes: dict[int, _Volume] = {}
@@ -169,16 +169,14 @@ def saving(
             _guarded(one, partial(_write, one, maker))
         for volume in volumes.values():
             yield from _together(volume.saving, partial(_sync_files, volume.fd))
-        for one in batch:
-            _guarded(one, partial(_move, one))
         apart = [one for one in batch if not one.at_once]
         for one in apart:
+            _guarded(one, partial(_move, one))
             _guarded(one, partial(_sync_names, one))
         run([partial(_guarded, one, partial(_commit, one, wait)) for one in apart])
         for volume in volumes.values():
             together = [one for one in volume.saving if one.at_once]
-            for one in together:
-                _guarded(one, partial(_commit, one, wait))
+            run([partial(_guarded, one, partial(_commit, one, wait)) for one in together])
             yield from _together(together, partial(_sync_all, volume.fd))
     finally:
         for one in batch:
@@ -285,11 +283,16 @@ def _sync_names(one: _Saving) -> None:
 
 
 def _commit(one: _Saving, wait: bool) -> None:
-    """The rows; on disk when this returns, or with the next `_sync_all`."""
+    """The rows; on disk when this returns, or with the next `_sync_all`.
+
+    In that case the files get their names inside the transaction: when it cannot begin, nobody has seen them.
+    """
     request = one.request
     root = request.root
 
     def commit(writer: apsw.Connection) -> Result:
+        if one.at_once:
+            _move(one)
         sets = {message.incoming.keywords: 0 for message in one.written}
         for names in sets:
             sets[names] = intern_set(writer, names)

@@ -264,6 +264,19 @@ def write(files: Files, folder: str, content: UidList, lock: Dotlock, modes: Mod
     return replace(content, rewrite=False, signature=_signature(stat) if stat is not None else None)
 
 
+def is_torn(files: Files, folder: str) -> bool:
+    """Whether the last line of the file has no end: nothing may be put behind it."""
+    path = path_in(folder)
+    stat = files.stat(path)
+    if stat is None or not stat.st_size:
+        return False
+    fd = files.open(path)
+    try:
+        return files.pread(fd, 1, stat.st_size - 1) != b"\n"
+    finally:
+        files.close(fd)
+
+
 def append(
     files: Files, folder: str, content: UidList, uids: Sequence[int], bases: Sequence[str], lock: Dotlock
 ) -> UidList:

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_house import House, finish, open_house
+from store_house import House, finish, open_house, text_of
 
 from doocot.errors import Kind, MailError
 from doocot.mailbox.change import Operation
 from doocot.mailbox.copy import copy
-from doocot.store import folders, settle
+from doocot.store import dovecot_files, folders, save, settle, uidlist
 from doocot.store.index.database import Busy, rows, write
 from doocot.store.index.keywords import keyword_sets
 from doocot.store.index.messages import ANSWERED, FLAGGED, SEEN
+from doocot.store.save import Incoming
 
 
 @pytest.fixture
@@ -213,3 +214,37 @@ def test_the_loop_does_not_renew_the_reserve_of_positions(house: House) -> None:
         pass
     with write(house.root.db, wait=False):
         assert not house.root.db.renew
+
+
+def test_a_list_of_uids_that_ends_in_the_middle_of_a_line_is_made_anew(house: House) -> None:
+    """Also when the torn file has been looked at before: nothing may be put behind half a line."""
+    house.save(["one", "two"])
+    house.settle()
+    path = Path(house.root.path, "dovecot-uidlist")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    house.row()
+    assert dovecot_files.take_over_list(house.root, house.row()) is not None
+    house.save(["three"])
+    house.settle()
+    known = uidlist.read(house.root.files, house.root.path)
+    assert known is not None
+    names = {Path(name).name.partition(":")[0] for name in house.file_names()}
+    assert (known.uids, set(known.bases)) == ([1, 2, 3], names)
+
+
+def test_busy_takes_no_file_away_that_somebody_may_have_seen(house: House) -> None:
+    """A batch that finds the index locked leaves nothing in new/: files get their names inside the transaction."""
+    house.save(["one"])
+    row = house.row()
+    request = save.Request(house.root, row.id, "INBOX", [Incoming((text_of("two"),))])
+    steps = save.saving([request], house.roots.names, wait=False)
+    sync = next(steps)
+    other = open_house(Path(house.root.path))
+    with write(other.root.db):
+        with pytest.raises(StopIteration) as end:
+            save.synced(steps, sync)
+        assert [type(one) for one in end.value.value] == [Busy]
+        assert len(house.file_names()) == 1
+    other.close()
+    assert not list(Path(house.root.path, "tmp").iterdir())
