@@ -27,6 +27,7 @@ FSYNC_UP_TO = 1  # files; a second fsync costs as much as one syncfs, 0.25 ms on
 SLOW_SYNCFS = 0.1  # seconds after which other programs' dirty pages are thought to be in the way
 SLOW_SYNCFS_PAUSE = 60.0
 SYNCFS_REPORTS_ERRORS = (5, 8)  # the first kernel whose syncfs returns write-back errors
+AHEAD = 64 << 20  # bytes read at once at most, whatever size a file's name tells: memory is taken for all of them
 TAIL = 65536  # bytes read at a time beyond an expected size
 
 # statfs(2) f_type of file systems where SQLite's shared memory or its locks are not to be trusted.
@@ -150,9 +151,7 @@ class Files:
         """The whole file. With a size told that is right, or little too much, it costs one read and no copy."""
         fd = self._calls.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            # One byte more than expected shows the end of the file without a second call.
-            data = self._calls.read(fd, size + 1)
-            return data if len(data) <= size else self._read_rest(fd, data)
+            return self._read_whole(fd, size)
         finally:
             self._calls.close(fd)
 
@@ -168,12 +167,16 @@ class Files:
         """As `read_file`, and the time of the file's last change in whole seconds."""
         fd = self._calls.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            data = self._calls.read(fd, size + 1)
-            if len(data) > size:
-                data = self._read_rest(fd, data)
+            data = self._read_whole(fd, size)
             return data, int(self._calls.fstat(fd).st_mtime)
         finally:
             self._calls.close(fd)
+
+    def _read_whole(self, fd: int, size: int) -> bytes:
+        # One byte more than expected shows the end of the file without a second call.
+        length = min(size + 1, AHEAD)
+        data = self._calls.read(fd, length)
+        return data if len(data) < length else self._read_rest(fd, data)
 
     def _read_rest(self, fd: int, data: bytes) -> bytes:
         parts = [data]

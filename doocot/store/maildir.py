@@ -180,13 +180,14 @@ def list_files(root: Root, folder: str) -> Listing:
 def _listable(root: Root, folder: str) -> list[str]:
     """The names in a folder without those that neither the index nor dovecot-uidlist can hold.
 
-    Dovecot too leaves a name with a line feed alone. Renaming such a file is the administrator's to do.
+    Dovecot too leaves a name with a line feed alone; without a base name nothing identifies the message. Renaming such
+    a file is the administrator's to do.
     """
     found = root.files.names(folder)
-    joined = "".join(found)
-    if joined.isascii() and "\n" not in joined:
+    joined = "/".join(["", *found])
+    if joined.isascii() and "\n" not in joined and "/:" not in joined:
         return found
-    good = [name for name in found if "\n" not in name and _is_text(name)]
+    good = [name for name in found if "\n" not in name and name[0] != ":" and _is_text(name)]
     for name in set(found) - set(good):
         note(root, f"{folder}/{os.fsencode(name)!r}: no message can have this name; rename the file to have it shown")
     return good

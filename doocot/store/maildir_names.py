@@ -31,9 +31,10 @@ INFO_SEPARATOR = ":"  # ";" and "!" are seen where a file system forbids the col
 UNKNOWN = -1
 MAX_NAME = 255  # bytes, NAME_MAX of the common file systems
 
-_SIZE = re.compile(r",([SW])=(\d+)(?=,|$)")
+# A size of more digits is no message's: it would overflow a column of the index, or what is read ahead.
+_SIZE = re.compile(r",([SW])=(\d{1,15})(?=,|$)")
 # A base with a "/" before it and both sizes in the place where every writer puts them.
-_BOTH_SIZES = re.compile(r"/[^,/]*,S=(\d+),W=(\d+)(?![^,/])")
+_BOTH_SIZES = re.compile(r"/[^,/]*,S=(\d{1,15}),W=(\d{1,15})(?![^,/])")
 
 
 class MessageName(NamedTuple):
@@ -83,7 +84,7 @@ def split_pairs(text: str, sign: str, mark: str, end: str) -> tuple[list[str], l
 
 
 def name_sizes(base: str) -> tuple[int, int]:
-    """`S=` and `W=` of one base, wherever they stand, as Dovecot looks for them; -1 where there is none."""
+    """`S=` and `W=` of one base, wherever they stand, as Dovecot looks for them; -1 where there is none to believe."""
     if "," not in base:
         return UNKNOWN, UNKNOWN
     found = {key: int(digits) for key, digits in reversed(_SIZE.findall(base))}
@@ -91,7 +92,7 @@ def name_sizes(base: str) -> tuple[int, int]:
 
 
 def sizes_of(bases: Sequence[str]) -> tuple[list[int], list[int]]:
-    """`S=` and `W=` of many bases as columns, -1 where there is none."""
+    """`S=` and `W=` of many bases as columns, -1 where there is none to believe."""
     found = _BOTH_SIZES.findall("/" + "/".join(bases))
     if len(found) == len(bases):  # each match has its own "/", so each base has one
         return [int(size) for size, _ in found], [int(size) for _, size in found]

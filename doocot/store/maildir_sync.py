@@ -45,7 +45,7 @@ def unexplained(root: Root, row: MailboxRow, names: Collection[str]) -> bool:
 
     A few names only; on the loop.
     """
-    bases = {name.partition(":")[0] for name in names if name and name[0] != "."}
+    bases = {name.partition(":")[0] for name in names if name and name[0] not in ".:"}
     if not bases:
         return False
     marks = ",".join("?" * len(bases))

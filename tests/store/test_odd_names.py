@@ -7,9 +7,12 @@ import pytest
 from store_house import House, open_house, text_of
 
 from doocot.mailbox.change import Operation
-from doocot.store import check, settle
+from doocot.store import check, files, maildir_sync, settle, uidlist
+from doocot.store.files import AHEAD, Files
 from doocot.store.index.database import rows
 from doocot.store.index.messages import FLAGGED, SEEN
+from doocot.store.maildir_names import UNKNOWN, name_sizes, sizes_of
+from doocot.store.root import take_notes
 
 
 @pytest.fixture
@@ -108,3 +111,54 @@ def test_two_files_of_one_message_are_left_to_the_check(house: House) -> None:
     house.store([1], FLAGGED)
     settle_some(house)
     assert house.file_names() == ["cur/1.a", "cur/1.a:1,x"]
+
+
+@pytest.mark.parametrize("path", ["cur/:2,S", "cur/:", "new/:2,", "new/:1"])
+def test_a_file_without_a_base_name_is_left_alone(house: House, path: str) -> None:
+    put(house, path)
+    put(house, "cur/1.a:2,S", "two")
+    assert house.messages() == {1: "two"}
+    (told,) = take_notes(house.root)
+    assert repr(path.rpartition("/")[2])[1:-1] in told
+    house.settle()
+    assert not maildir_sync.unexplained(house.root, house.row(), {path.rpartition("/")[2]})
+    assert {"no message can have this name" in one.what for one in check.check_root(house.root)} == {True}
+    known = uidlist.read(house.root.files, house.root.path)
+    assert known is not None
+    assert list(known.bases) == ["1.a"]
+    assert path in house.file_names()
+
+
+@pytest.mark.parametrize("digits", ["9" * 16, "9" * 20, "9" * 100])
+@pytest.mark.parametrize("name", ["1.a,S={0},W={0}", "1.a,W={0}", "1.a,S={0}"])
+def test_sizes_that_no_message_has_are_unknown(house: House, name: str, digits: str) -> None:
+    base = name.format(digits)
+    assert name_sizes(base) == (UNKNOWN, UNKNOWN)
+    assert sizes_of([base]) == ([UNKNOWN], [UNKNOWN])
+    assert sizes_of([base, "2.b,S=1,W=2"]) == ([UNKNOWN, 1], [UNKNOWN, 2])
+    put(house, f"cur/{base}:2,S")
+    assert house.messages() == {1: "one"}
+    assert rows(house.root.db.reader, "SELECT size FROM message") == [(None,)]
+
+
+def test_sizes_of_fifteen_digits_are_believed() -> None:
+    base = f"1.a,S={'9' * 15},W={'8' * 15}"
+    assert name_sizes(base) == (10**15 - 1, int("8" * 15))
+    assert sizes_of([base]) == ([10**15 - 1], [int("8" * 15)])
+
+
+@pytest.mark.parametrize("size", [AHEAD - 1, AHEAD, 4_000_000_000_000])
+def test_no_read_takes_the_memory_that_a_name_tells(tmp_path: Path, size: int) -> None:
+    path = str(tmp_path / "1.a")
+    Path(path).write_bytes(b"short")
+    assert Files().read_file(path, size) == b"short"
+    assert Files().read_dated(path, size)[0] == b"short"
+
+
+def test_a_file_longer_than_one_read_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "AHEAD", 4)
+    path = str(tmp_path / "1.a")
+    Path(path).write_bytes(b"0123456789")
+    for size in (0, 3, 4, 9, 10, 11):
+        assert Files().read_file(path, size) == b"0123456789"
+        assert Files().read_dated(path, size)[0] == b"0123456789"
