@@ -112,17 +112,29 @@ def named_paths(folder: str, base: str, letters: str | None, target: str | None)
 
 
 def paths_of(
-    db: Database, files: Files, folder: str, mailbox: int, base: str, letters: str | None, target: str | None
+    db: Database,
+    files: Files,
+    folder: str,
+    mailbox: int,
+    base: str,
+    letters: str | None,
+    target: str | None,
+    *,
+    on_loop: bool = False,
 ) -> Iterator[str]:
     """Every place where a message's file may be, the likeliest first; the caller tries each, to the end.
 
     While rows are read and files are opened the settler goes on: names that a row told may be those of before. So the
-    row is read again, and the folder is looked into last, as another program may have renamed the file.
+    row is read again, and the folder is looked into last, as another program may have renamed the file. With `on_loop`
+    the reader is asked, which is the loop's, and nobody who writes is waited for.
     """
     yield from named_paths(folder, base, letters, target)
     for _ in range(LOOKS):
-        with reading(db) as connection:
-            now = messages.names_of(connection, mailbox, base)
+        if on_loop:
+            now = messages.names_of(db.reader, mailbox, base)
+        else:
+            with reading(db) as connection:
+                now = messages.names_of(connection, mailbox, base)
         if now is None:
             return
         yield from named_paths(folder, base, *now)
