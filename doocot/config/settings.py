@@ -125,7 +125,7 @@ class Settings:
         "Put new messages and their rows on disk with one syncfs where that is quick, for all that arrive together.",
     )
     doocot_header_sets: int = uint(16, "Header sets of a mailbox that are kept ready for FETCH.")
-    doocot_workers: int = uint(0, "Worker processes; 0 is one for each core.")
+    doocot_workers: int = uint(0, "Workers for clients, 0 is one for each core; LMTP has as many again.")
     dotlock_use_excl: bool = yes_no("yes", "Create dot locks with O_EXCL instead of a hard link.")
     doveadm_allowed_commands: tuple[str, ...] = words("", "The admin commands that clients may give; empty allows all.")
     doveadm_api_key: str = string("", "The key of the admin HTTP interface.")

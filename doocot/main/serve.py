@@ -21,7 +21,12 @@ from doocot.net.tls import TlsError
 
 @click.command()
 @source_options
-@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Worker processes; one per core by default.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Workers for clients, one per core by default; LMTP has as many again.",
+)
 @click.option("--no-spin", is_flag=True, help="Sleep at once after a reply, even when the client is quick.")
 @click.option("--protocol-table", "table", default=TABLE, hidden=True)
 @click.pass_context
