@@ -3,12 +3,13 @@
 | step | disk | index | after a crash |
 |---|---|---|---|
 | written | file in tmp/ | - | removed by age, as every Maildir program does |
-| synced, renamed | file in new/ or cur/ | - | a rescan finds it: delivered, not acknowledged |
+| written out or synced, renamed | file in new/ or cur/ | - | a rescan finds it: delivered, not acknowledged |
 | committed | the same, or the name is lost | rows, Change, or not yet on disk | a rescan compares; not acknowledged |
 | all synced | file in new/ or cur/ | rows, Change | acknowledged |
 
-The last sync is one syncfs for all names and indexes of a batch, or each folder's before the commits and each commit's
-own, where the kernel does not report its errors or it was slow lately (other programs' writes go with it).
+The last sync is one syncfs for all names and indexes of a batch; before it, writing out the files is enough where names
+cannot overtake what was written out (`Files.write_out`). Where the kernel does not report the errors of syncfs, or it
+was slow lately (other programs' writes go with it), files, folders and commits are synced each for itself.
 """
 
 import errno
@@ -168,7 +169,8 @@ def saving(
             _guarded(one, partial(_place, one, volumes, wait))
             _guarded(one, partial(_write, one, maker))
         for volume in volumes.values():
-            yield from _together(volume.saving, partial(_sync_files, volume.fd))
+            sync = _write_out if all(one.at_once for one in volume.saving) else _sync_files
+            yield from _together(volume.saving, partial(sync, volume.fd))
         apart = [one for one in batch if not one.at_once]
         for one in apart:
             _guarded(one, partial(_move, one))
@@ -257,9 +259,16 @@ def _write(one: _Saving, maker: NameMaker) -> None:
         one.written.append(write_message(root, one.folder, maker, message, modes))
 
 
+def _write_out(file_system: int, alive: Sequence[_Saving]) -> None:
+    alive[0].request.root.files.write_out(_fds(alive), file_system)
+
+
 def _sync_files(file_system: int, alive: Sequence[_Saving]) -> None:
-    fds = [message.fd for one in alive for message in one.written]
-    alive[0].request.root.files.sync_batch(fds, file_system)
+    alive[0].request.root.files.sync_batch(_fds(alive), file_system)
+
+
+def _fds(alive: Sequence[_Saving]) -> list[int]:
+    return [message.fd for one in alive for message in one.written]
 
 
 def _sync_all(file_system: int, alive: Sequence[_Saving]) -> None:

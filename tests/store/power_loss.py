@@ -13,7 +13,8 @@ SEEDS = range(8)
 
 @dataclass(frozen=True)
 class Op:
-    """One effect on `inode`; kind: set, del and move (names in a folder), write, truncate, sync, syncfs or mark."""
+    """One effect on `inode`; kind: set, del and move (names in a folder), write, truncate, written, sync, syncfs or
+    mark."""
 
     kind: str
     inode: int = -1
@@ -122,6 +123,9 @@ def sure(log: list[Op], ordered: bool) -> tuple[set[int], set[int]]:
                 arriving.setdefault(op.new_inode, []).append(index)
             if op.kind not in ("write", "truncate"):
                 names.append(index)
+        elif op.kind == "written":  # takes its place in the order of names
+            names.append(index)
+            waiting.setdefault(op.inode, []).append(index)
         elif op.kind in ("sync", "syncfs"):
             synced = list(waiting) if op.kind == "syncfs" else [op.inode]
             finished = [number for inode in synced for number in waiting.pop(inode, [])]
@@ -143,8 +147,15 @@ def replay(
     chance = random.Random(seed)
     done, gone = sure(log, ordered) if drop_unsynced else (set(range(len(log))),) * 2
     names_go_on = True
+    data: dict[int, list[Op]] = {}
     for index, op in enumerate(log):
-        if index in done and (op.kind != "move" or index in gone):
+        if op.kind in ("write", "truncate"):
+            data.setdefault(op.inode, []).append(op)
+        if op.kind == "written":
+            names_go_on = index in done or (names_go_on and _survives(seed, chance, NAMES_ONLY))
+            for one in data.get(op.inode, ()) if names_go_on else ():
+                apply(disk, one)
+        elif index in done and (op.kind != "move" or index in gone):
             apply(disk, op)
         elif op.kind in ("set", "del", "move"):
             if index not in done and ordered:

@@ -16,7 +16,7 @@ POSIX, no file system in particular:
   or, where it extends the file, be there as zeros.
 * A rename shows the file under the old name, the new one, or both; never under none.
 * `ordered=True` is the switch for a file system with an ordered journal (ext4, XFS): names become sure in their order,
-  and any fsync makes all names before it sure.
+  any fsync makes all names before it sure, and what was written out is there when a name of later is.
 
 SQLite's shared memory (`-shm`) is not recorded; SQLite makes it anew. Times and modes are not part of the model.
 """
@@ -25,7 +25,7 @@ import errno
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,6 +245,13 @@ class Recorder:
         if self.syncs - 1 != self._skip_sync:
             self.record(Op("syncfs"))
 
+    def write_out(self, fds: Sequence[int]) -> None:
+        self.called("write_out", *fds)
+        self.syncs += 1
+        if self.syncs - 1 != self._skip_sync:
+            for fd in fds:
+                self.record(Op("written", self._fds[fd]))
+
     def rename(self, src: str, dst: str) -> None:
         self.called("rename", src, dst)
         with self._lock:
@@ -374,6 +381,7 @@ class Recording:
     files: Files
     vfs: str
     scratch: Path
+    ordered: bool = False
 
     @property
     def calls(self) -> list[tuple[str, tuple[Any, ...]]]:
@@ -393,9 +401,7 @@ class Recording:
         """From here on `value` is acknowledged."""
         self.recorder.record(Op("mark", value=value))
 
-    def states(
-        self, seeds: Iterable[int] = SEEDS, *, ordered: bool = False, drop_unsynced: bool = True, every: int = 1
-    ) -> Iterator[State]:
+    def states(self, seeds: Iterable[int] = SEEDS, *, drop_unsynced: bool = True, every: int = 1) -> Iterator[State]:
         """The disk after every `every`-th operation and after the last, for each seed; removed again after its turn."""
         log = self.recorder.log
         seeds = list(seeds)
@@ -411,7 +417,7 @@ class Recording:
                     self.recorder.now,
                     seed,
                     drop_unsynced=drop_unsynced,
-                    ordered=ordered,
+                    ordered=self.ordered,
                 )
                 disk.materialise(path)
                 try:
@@ -430,16 +436,18 @@ def recording(
     error: int = errno.ENOSPC,
     skip_sync: int | None = None,
     at_once: bool = True,
+    ordered: bool = False,
 ) -> Iterator[Recording]:
     """Record what happens in `folder` (what is there now is sure); states are built below `scratch`.
 
     `fail_at` fails that call with `error`; `skip_sync` leaves out that sync, to prove that a test would see it missing.
-    Without `at_once` there is no syncfs.
+    Without `at_once` there is no syncfs. `ordered` is a file system with an ordered journal, also for the states.
     """
     recorder = Recorder(folder, fail_at, error, skip_sync)
     vfs = RecordingVFS(f"recording-{id(recorder)}", recorder)
     try:
-        files = Files(mail_fsync, recorder, recorder.syncfs, at_once=at_once)
-        yield Recording(recorder, files, f"recording-{id(recorder)}", scratch)
+        write_out = recorder.write_out if ordered else None
+        files = Files(mail_fsync, recorder, recorder.syncfs, write_out, at_once=at_once)
+        yield Recording(recorder, files, f"recording-{id(recorder)}", scratch, ordered)
     finally:
         vfs.unregister()

@@ -75,6 +75,29 @@ def test_batches_go_through_one_syncfs_until_it_is_slow(tmp_path: Path, monkeypa
     assert (calls.synced, whole) == (3, [5, 5])
 
 
+def test_written_out_is_not_synced_where_the_journal_is_ordered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for magic, synced in ((module.ORDERED_JOURNALS[0], 0), (0x9123683E, 1)):
+        monkeypatch.setattr(module, "file_system_type", lambda place, magic=magic: magic)
+        calls = Counting()
+        with (tmp_path / "file").open("wb") as file:
+            file.write(b"x")
+            file.flush()
+            Files(calls=calls).write_out([file.fileno()], file.fileno())
+        assert calls.synced == synced
+
+
+def test_writing_out_reports_errors() -> None:
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(OSError, match="Illegal seek"):
+            module._write_out([writer])
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
 def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
     files = Files()
     before = os.umask(0o077)

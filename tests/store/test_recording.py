@@ -25,10 +25,10 @@ def replace_and_acknowledge(rec: Recording, folder: Path) -> None:
     rec.mark("replaced")
 
 
-def violations(rec: Recording, *, ordered: bool = False) -> list[tuple[int, int]]:
+def violations(rec: Recording) -> list[tuple[int, int]]:
     """(prefix, seed) of the states where the file is neither old nor new, or is not new although that was promised."""
     bad = []
-    for state in rec.states(range(40), ordered=ordered):
+    for state in rec.states(range(40)):
         content = (state.path / "file").read_bytes()
         if content not in (OLD, NEW) or (state.marks and content != NEW):
             bad.append((state.prefix, state.seed))
@@ -38,10 +38,40 @@ def violations(rec: Recording, *, ordered: bool = False) -> list[tuple[int, int]
 @pytest.mark.parametrize("ordered", [False, True])
 def test_recorded_replacement_is_atomic_and_durable(tmp_path: Path, ordered: bool) -> None:
     folder = start(tmp_path)
-    with recording(folder, tmp_path) as rec:
+    with recording(folder, tmp_path, ordered=ordered) as rec:
         replace_and_acknowledge(rec, folder)
-    assert violations(rec, ordered=ordered) == []
+    assert violations(rec) == []
     assert rec.syncs == 2
+
+
+def save_in_order(rec: Recording, folder: Path, *, named_first: bool = False) -> None:
+    fd = rec.files.create(str(folder / "file.tmp"))
+    rec.files.write(fd, NEW)
+    if named_first:
+        rec.files.rename(str(folder / "file.tmp"), str(folder / "file"))
+    rec.files.write_out([fd], fd)
+    if not named_first:
+        rec.files.rename(str(folder / "file.tmp"), str(folder / "file"))
+    rec.files.sync_all(fd)
+    rec.mark("replaced")
+    rec.files.close(fd)
+
+
+def test_a_name_that_follows_what_was_written_out_leads_to_it(tmp_path: Path) -> None:
+    folder = start(tmp_path)
+    with recording(folder, tmp_path, ordered=True) as rec:
+        save_in_order(rec, folder)
+    assert violations(rec) == []
+    assert rec.syncs == 2
+
+
+@pytest.mark.parametrize("fault", [{"skip_sync": 0}, {"skip_sync": 1}, {"named_first": True}])
+def test_writing_out_too_late_or_never_is_found(tmp_path: Path, fault: dict[str, int]) -> None:
+    folder = start(tmp_path)
+    named_first = bool(fault.pop("named_first", False))
+    with recording(folder, tmp_path, ordered=True, **fault) as rec:
+        save_in_order(rec, folder, named_first=named_first)
+    assert violations(rec)
 
 
 @pytest.mark.parametrize("skipped", [0, 1])

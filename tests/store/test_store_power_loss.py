@@ -27,6 +27,13 @@ from doocot.store.index.messages import FLAGGED, SEEN, position_of
 from doocot.store.root import close_root
 from doocot.store.save import Incoming
 
+# How a disk lets a batch be synced: each file and folder for itself, all at once, or at once and names in their order.
+DISKS: dict[str, dict[str, bool]] = {
+    "apart": {"at_once": False},
+    "at_once": {"at_once": True},
+    "ordered": {"at_once": True, "ordered": True},
+}
+
 Uid = tuple[str, int, int]  # mailbox, UIDVALIDITY, UID
 
 SEEDS = (0, 1, 2, 3, 4, 5)
@@ -286,15 +293,15 @@ def check(state: State, monkeypatch: pytest.MonkeyPatch, *, without_index: bool 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("without_index", [False, True])
-@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("disk", DISKS)
 def test_nothing_told_is_contradicted_by_a_power_cut(
     memory: Path,
     monkeypatch: pytest.MonkeyPatch,
     scenario: Callable[[Client], None],
     without_index: bool,
-    at_once: bool,
+    disk: str,
 ) -> None:
-    with client_in(memory, at_once=at_once) as client:
+    with client_in(memory, **DISKS[disk]) as client:
         scenario(client)
         rec = client.rec
     every = max(1, len(rec.log) // 60)
@@ -311,12 +318,15 @@ def test_nothing_told_is_contradicted_by_a_power_cut(
 # told.
 NEEDED = {
     "reserve_uids write replace_file sync_folder": "N: an index made anew gives no UID again",
-    "save finish _sync_files": "the bytes of a message",
     "copy.py._commit sync_folder": "the names that COPY and MOVE made",
     "giving_uids write _transaction": "the row: the UID that is told",
 }
-NEEDED_APART = {"save finish _guarded _sync_names": "its name"}
-NEEDED_AT_ONCE = {"save finish _sync_all": "its name and its row"}
+_BYTES = "the bytes of a message"
+NEEDED_ON = {
+    "apart": {"save finish _sync_files": _BYTES, "save finish _guarded _sync_names": "its name"},
+    "at_once": {"save finish _write_out sync_batch": _BYTES, "save finish _sync_all": "its name and its row"},
+    "ordered": {"save finish _write_out": _BYTES, "save finish _sync_all": "its name and its row"},
+}
 
 # These are not, and why they stay.
 OPTIONAL = {
@@ -363,10 +373,10 @@ class Syncs:
     callers: list[str] = field(default_factory=list)
 
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("sync_inode", "syncfs"):
+        for name in ("sync_inode", "syncfs", "write_out"):
             whole = getattr(Recorder, name)
 
-            def asked(recorder: Recorder, number: int | None, whole: Any = whole) -> Any:
+            def asked(recorder: Recorder, number: Any, whole: Any = whole) -> Any:
                 stack = traceback.extract_stack()
                 self.callers.append(" ".join(map(frame_name, (one for one in stack if "/doocot/" in one.filename))))
                 return whole(recorder, number)
@@ -387,22 +397,22 @@ def entry(caller: str, table: dict[str, str]) -> str | None:
     return None
 
 
-def run_without(memory: Path, skip_sync: int | None, at_once: bool) -> Recording:
-    with client_in(memory, skip_sync=skip_sync, at_once=at_once) as client:
+def run_without(memory: Path, skip_sync: int | None, disk: str) -> Recording:
+    with client_in(memory, skip_sync=skip_sync, **DISKS[disk]) as client:
         needed_scenario(client)
         return client.rec
 
 
-@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("disk", DISKS)
 def test_power_cut_is_survived_with_every_sync_and_without_none_of_the_needed(
-    memory: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+    memory: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
-    needed = NEEDED | (NEEDED_AT_ONCE if at_once else NEEDED_APART)
+    needed = NEEDED | NEEDED_ON[disk]
     monkeypatch.setattr(dovecot_files, "RESERVE", 1)
     syncs = Syncs()
     with monkeypatch.context() as watching:
         syncs.watch(watching)
-        run_without(memory / "whole", None, at_once)
+        run_without(memory / "whole", None, disk)
     reserve = {key: text for key, text in (needed | OPTIONAL).items() if key.startswith("reserve_uids")}
     in_order = reserve | needed | OPTIONAL
     assert [caller for caller in syncs.callers if not entry(caller, in_order)] == []
@@ -410,7 +420,7 @@ def test_power_cut_is_survived_with_every_sync_and_without_none_of_the_needed(
     for number, caller in enumerate(syncs.callers):
         key = entry(caller, in_order)
         if key in needed and not any(found.get(key, [])):
-            rec = run_without(memory / str(number), number, at_once)
+            rec = run_without(memory / str(number), number, disk)
             found.setdefault(key, []).append(any_violation(rec, monkeypatch))
     assert {key for key, seen in found.items() if any(seen)} == set(needed), found
 
