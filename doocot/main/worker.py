@@ -33,8 +33,8 @@ from doocot.main.channel import Channel, Message, close_all, receive, take
 from doocot.main.logs import log_settings
 from doocot.main.plan import Listening, Plan
 from doocot.main.services import ProtocolRow, WorkerContext, protocol_table
-from doocot.net.connection import Connection, Limits, Net, Service
-from doocot.net.limits import Gate
+from doocot.net.connection import Connection, Net, Service
+from doocot.net.limits import Gate, Limits
 from doocot.net.listener import Acceptor, Network, Proxies
 from doocot.net.rawlog import open_raw_log
 from doocot.net.shell import Run, shell

@@ -1,9 +1,24 @@
-"""How many connections a process takes, altogether and from one address."""
+"""How many connections a process takes, altogether and from one address, and what one of them may take."""
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Final
 
 UNLIMITED: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may take, in seconds and bytes."""
+
+    login: float = 180.0
+    idle: float = 1800.0
+    stall: float = 300.0
+    linger: float = 2.0
+    handshake: float = 30.0
+    held: int = 64 * 1024
+    high_water: int = 256 * 1024
+    low_water: int = 64 * 1024
 
 
 class Gate:

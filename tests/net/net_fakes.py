@@ -13,8 +13,8 @@ from typing import Any
 
 import uvloop
 
-from doocot.net.connection import Connection, Limits, Net, Service
-from doocot.net.limits import Gate
+from doocot.net.connection import Connection, Net, Service
+from doocot.net.limits import Gate, Limits
 from doocot.net.listener import Acceptor, Address, Network, Proxies, bind
 from doocot.net.shell import Run, bare
 from doocot.net.spin import Spin
@@ -33,6 +33,7 @@ class Script:
     chunk: bytes = b"x" * 65536
     chunks_made: int = 0
     plaintext_dropped: bytes = b""
+    received: int = 0  # bytes
 
 
 class FakeSession:
@@ -53,6 +54,7 @@ class FakeSession:
         return b"* hello\r\n"
 
     def receive(self, data: bytes) -> bytes:
+        self._script.received += len(data)
         self._buffer += data
         return self._lines()
 

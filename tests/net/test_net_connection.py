@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from net_fakes import Client, Script, Server, drive, start
 
-from doocot.net.connection import INACTIVE, Connection, Limits
+from doocot.net.connection import INACTIVE, MUCH, Connection
+from doocot.net.limits import Limits
 from doocot.net.rawlog import open_raw_log
 from doocot.net.shell import shell
 from doocot.net.slices import PIECE
@@ -212,6 +213,22 @@ def test_client_that_sends_commands_but_reads_nothing_is_held_back() -> None:
             assert connection._buffered() < 1_000_000
             assert len(connection._held or b"") < 400_000
             assert not connection._reading
+
+    drive(run)
+
+
+def test_a_flood_takes_turns_with_the_others() -> None:
+    async def run() -> None:
+        server = await start()
+        client = await Client.connect(server)
+        total, most = 8_000_000, 0
+        client.writer.write(b"x" * total)
+        while (before := server.script.received) < total:
+            await asyncio.sleep(0)
+            most = max(most, server.script.received - before)
+        assert most <= MUCH + 256 * 1024
+        client.send("")
+        assert await client.reader.readexactly(total + 5) == b"ok " + b"x" * total + b"\r\n"
 
     drive(run)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from net_fakes import Client, contexts, drive, raw_client, start
 
-from doocot.net.connection import Limits
+from doocot.net.limits import Limits
 from doocot.net.tls import Contexts, TlsError, TlsSettings, ensure_self_signed, make_context, self_signed
 
 
