@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.client import Answer, Client
+from tests.parts.bad_input import BAD_INPUT, BadInput, send_all
 
 LIST_ITEMS = "UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE"
 HEADER_ITEMS = "UID BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE MESSAGE-ID REFERENCES)]"
@@ -142,6 +143,22 @@ def rows(single_count: int = 2000) -> tuple[Row, ...]:
         Row("fetch one envelope", _each("FETCH {n} (ENVELOPE)", single_count)),
         Row("fetch one body", _each("FETCH {n} (BODY.PEEK[])", single_count), tls=True),
     )
+
+
+def _bad_input(bad: BadInput) -> Run:
+    def run(client: Client, target: Target) -> Answer:
+        start = time.perf_counter()
+        other = target.connect() if bad.after_login else Client(target.port, tls=target.tls)
+        send_all(other.socket, bad.data)
+        other.close()
+        return Answer(time.perf_counter() - start, 0, b"")
+
+    return run
+
+
+def bad_rows() -> tuple[Row, ...]:
+    """What no client should send, on a connection of its own: only what it does to another client is measured."""
+    return tuple(Row(f"bad input: {kind}", _bad_input(bad), bulk=True) for kind, bad in BAD_INPUT.items())
 
 
 def _first_thread(client: Client, target: Target) -> Answer:

@@ -30,7 +30,7 @@ from bench.idle import change_latency, idle_cost
 from bench.lmtp import Undelivered, rate
 from bench.neighbour import neighbour
 from bench.processes import raise_file_limit, wait_for_rest
-from bench.rows import Row, Target, first_rows, rows
+from bench.rows import Row, Target, bad_rows, first_rows, rows
 from tests.parts import servers
 
 USER = "u1"
@@ -207,8 +207,8 @@ def _turn_about(
 
 
 def neighbour_phase(bench: Bench, running: dict[str, servers.Server]) -> list[report.Wait]:
-    """Each bulk row again and again, while another client waits for its NOOPs."""
-    wanted = [row for row in rows() if row.bulk and bench.options.wants(row.name)]
+    """Each bulk row, and bad input, again and again, while another client waits for its NOOPs."""
+    wanted = [row for row in (*rows(), *bad_rows()) if row.bulk and bench.options.wants(row.name)]
     if not wanted:
         return []
     waits: dict[str, dict[str, float]] = {name: {} for name in ("nothing", *(row.name for row in wanted))}
