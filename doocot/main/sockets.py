@@ -5,15 +5,20 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from doocot.main.plan import Listening
 from doocot.net.listener import Address, ListenError, bind, is_bound_to
 
+# An MTA keeps few connections, for long: the kernel would spread them by chance, and one worker have most of them. Of a
+# socket that all share the worker that is free takes the next. (For thousands of clients chance is fair, and nobody but
+# the one who shall serve is woken.)
+SHARED: Final = ("lmtp",)
+
 
 class Sockets:
-    """For each listener one socket per worker that serves it, or one that all share (paths, and sockets that systemd
-
-    opened). `serving` gives the numbers of these workers by protocol.
+    """For each listener one socket per worker that serves it, or one that all share (those of SHARED protocols, paths,
+    and sockets that systemd opened). `serving` gives the numbers of these workers by protocol.
     """
 
     __slots__ = ("_inherited", "_open", "_serving")
@@ -81,7 +86,7 @@ class Sockets:
                 return [sock.dup()]
         if address.path:
             Path(address.path).parent.mkdir(parents=True, exist_ok=True)
-        return bind(address, len(self._serving(listening.protocol)))
+        return bind(address, 1 if listening.protocol in SHARED else len(self._serving(listening.protocol)))
 
     def _close(self, listening: Listening) -> None:
         for sock in self._open.pop(listening):

@@ -116,7 +116,8 @@ class Worker:
                 acceptor.service = service
                 acceptor.proxies, acceptor.trusted = self._networks_of(listening)
             else:
-                self._listen(listening, service, socket.socket(fileno=descriptor))
+                several = len(plan.serving(listening.protocol)) > 1
+                self._listen(listening, service, socket.socket(fileno=descriptor), several)
 
     def _set_log(self, settings: Settings) -> None:
         if self._log is not None:
@@ -124,10 +125,11 @@ class Worker:
             self._log.close()
         self._log = attach_log(self._events, log_settings(settings), "worker")
 
-    def _listen(self, listening: Listening, service: Service, sock: socket.socket) -> None:
+    def _listen(self, listening: Listening, service: Service, sock: socket.socket, several: bool) -> None:
         report = partial(self._refused, listening.protocol)
         proxies, trusted = self._networks_of(listening)
-        acceptor = Acceptor(self.context.net, service, sock, self._gate, report, proxies, trusted)
+        shared = several and not sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+        acceptor = Acceptor(self.context.net, service, sock, self._gate, report, proxies, trusted, shared=shared)
         acceptor.start()
         self._acceptors[listening] = (acceptor, sock)
 

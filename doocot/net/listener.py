@@ -24,9 +24,9 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Report: TypeAlias = Callable[[str], None]
 
 BACKLOG: Final = 1024
-_ACCEPTS: Final = 32  # connections taken in one turn of the loop
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE: Final = 0.5  # seconds without accepting when there are no descriptors left
+_HEAD_START: Final = 0.001  # seconds that workers without a connection are ahead where several share a socket
 _FIRST_SYSTEMD_FD: Final = 3
 
 
@@ -74,7 +74,7 @@ def bind(address: Address, copies: int = 1) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for _ in range(copies):
-            sockets.append(_bind_tcp(family, address, reuse_port=True))
+            sockets.append(_bind_tcp(family, address, reuse_port=copies > 1))
             sockets[-1].listen(BACKLOG)
     except BaseException:
         for sock in sockets:
@@ -191,9 +191,12 @@ def is_bound_to(sock: socket.socket, address: Address) -> bool:
 
 
 class Acceptor:
-    """Takes connections from one listening socket; `service`, `proxies` and `trusted` may be replaced at any time."""
+    """Takes connections from one listening socket; `service`, `proxies` and `trusted` may be replaced at any time.
 
-    __slots__ = ("_gate", "_net", "_report", "_resting", "_sock", "_tasks", "proxies", "service", "trusted")
+    A `shared` socket is listened on by other processes, too.
+    """
+
+    __slots__ = ("_gate", "_net", "_report", "_resting", "_shared", "_sock", "_tasks", "proxies", "service", "trusted")
 
     def __init__(
         self,
@@ -204,8 +207,11 @@ class Acceptor:
         report: Report,
         proxies: Proxies | None = None,
         trusted: Sequence[Network] = (),
+        *,
+        shared: bool = False,
     ) -> None:
         self._net = net
+        self._shared = shared
         self.service = service
         self._sock = sock
         self._gate = gate
@@ -227,24 +233,33 @@ class Acceptor:
             self._resting.cancel()
 
     def _ready(self) -> None:
-        for _ in range(_ACCEPTS):
-            try:
-                client, address = self._sock.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _NO_DESCRIPTORS:
-                    raise
-                self._rest(error)
-                return
-            self._take(client, address)
+        if self._shared and self._gate.total:
+            self._rest(_HEAD_START, self._resume)
+        else:
+            self._accept()
 
-    def _rest(self, error: OSError) -> None:
-        self._report(
-            f"{self.service.name}: cannot accept connections: {error.strerror} (raise LimitNOFILE or ulimit -n)"
-        )
+    def _resume(self) -> None:
+        self.start()
+        self._accept()
+
+    def _accept(self) -> None:
+        try:
+            client, address = self._sock.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTORS:
+                raise
+            self._report(
+                f"{self.service.name}: cannot accept connections: {error.strerror} (raise LimitNOFILE or ulimit -n)"
+            )
+            self._rest(_PAUSE, self.start)
+            return
+        self._take(client, address)
+
+    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
         self._net.loop.remove_reader(self._sock)
-        self._resting = self._net.loop.call_later(_PAUSE, self.start)
+        self._resting = self._net.loop.call_later(seconds, then)
 
     def _take(self, client: socket.socket, address: Any) -> None:
         remote = _plain_ip(address[0]) if client.family != socket.AF_UNIX else ""

@@ -32,6 +32,24 @@ def test_copies_share_one_port() -> None:
         sock.close()
 
 
+def test_of_a_shared_socket_who_has_no_connection_takes_the_next() -> None:
+    async def run() -> None:
+        server = await start()
+        (sock,) = bind(Address("127.0.0.1", 0))
+        gates = [Gate(), Gate()]
+        for gate in gates:
+            service = Service("shared", lambda: FakeSession(server.script))
+            Acceptor(server.net, service, sock.dup(), gate, server.reports.append, shared=True).start()
+        clients = [await asyncio.open_connection(*sock.getsockname()) for _ in range(8)]
+        for reader, _ in clients:  # also who is connected to a worker that has others is served
+            assert await reader.readline() == b"* hello\r\n"
+        assert min(gate.total for gate in gates) >= 1
+        for _, writer in clients:
+            writer.close()
+
+    drive(run)
+
+
 def test_ipv6_and_ipv4_do_not_collide() -> None:
     (six,) = bind(Address("::", 0))
     port = six.getsockname()[1]
