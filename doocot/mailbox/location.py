@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 from doocot.errors import Kind, MailError
 from doocot.store.root import Location
@@ -17,6 +18,7 @@ class Owner:
     home: str
 
 
+@lru_cache(maxsize=1024)
 def parse_location(text: str, owner: Owner) -> Location:
     """`maildir:PATH:INDEX=PATH:CONTROL=PATH:INBOX=PATH` with variables already expanded.
 

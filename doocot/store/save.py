@@ -26,7 +26,7 @@ from doocot.errors import MailError
 from doocot.store import maildir, settle
 from doocot.store.disk_errors import disk_error
 from doocot.store.dovecot_files import giving_uids
-from doocot.store.files import PRIVATE, Modes
+from doocot.store.files import PRIVATE, Modes, modes_of
 from doocot.store.index import messages
 from doocot.store.index.database import Busy
 from doocot.store.index.keywords import intern_set
@@ -122,6 +122,7 @@ class _Saving:
 
     request: Request
     folder: str
+    modes: Modes = PRIVATE
     written: list[Written] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
     at_once: bool = False  # names and index are put on disk with those of others
@@ -243,6 +244,7 @@ def _place(one: _Saving, volumes: dict[int, _Volume], wait: bool) -> None:
     stat = root.files.stat(one.folder)
     if stat is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), one.folder)
+    one.modes = modes_of(stat, os.getegid())
     one.at_once = root.device == stat.st_dev and root.files.syncs_at_once()
     if not (wait or one.at_once):
         raise Busy
@@ -254,9 +256,8 @@ def _place(one: _Saving, volumes: dict[int, _Volume], wait: bool) -> None:
 
 def _write(one: _Saving, maker: NameMaker) -> None:
     root = one.request.root
-    modes = root.files.modes_in(one.folder)
     for message in one.request.incoming:
-        one.written.append(write_message(root, one.folder, maker, message, modes))
+        one.written.append(write_message(root, one.folder, maker, message, one.modes))
 
 
 def _write_out(file_system: int, alive: Sequence[_Saving]) -> None:

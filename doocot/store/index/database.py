@@ -414,10 +414,19 @@ def reading(db: Database, *, wait: bool = True) -> Iterator[apsw.Connection]:
 
 def next_position(db: Database, writer: apsw.Connection) -> int:
     """The next number of the root's one order (invariant 1), inside a write transaction of `db`."""
-    ((position, reserved),) = rows(writer, "UPDATE root SET position = position + 1 RETURNING position, reserved")
+    return next_contents(db, writer, 0)[0]
+
+
+def next_contents(db: Database, writer: apsw.Connection, count: int) -> tuple[int, int]:
+    """As `next_position`, and the last of `count` new content numbers, taken in the same statement."""
+    ((position, reserved, content),) = rows(
+        writer,
+        "UPDATE root SET position = position + 1, content = content + ? RETURNING position, reserved, content",
+        (count,),
+    )
     if reserved - position < RESERVE_AHEAD // 2:
         db.renew = True
-    return int(position)
+    return position, content
 
 
 def rows(connection: apsw.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
