@@ -236,7 +236,7 @@ def test_threads_that_wait_for_a_reading_share_it(tmp_path: Path, monkeypatch: p
     def counted(name: str) -> tuple[bytes, os.stat_result]:
         readings.append(name)
         entered.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return real(name)
 
     monkeypatch.setattr(passwd_file, "_read", counted)
@@ -244,7 +244,7 @@ def test_threads_that_wait_for_a_reading_share_it(tmp_path: Path, monkeypatch: p
     threads = [threading.Thread(target=file.load) for _ in range(5)]
     for thread in threads:
         thread.start()
-    entered.wait(10)
+    entered.wait(60)
     go_on.set()
     for thread in threads:
         thread.join()

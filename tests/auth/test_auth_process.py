@@ -52,7 +52,7 @@ def over_pair(
         server_side, client_side = socket.socketpair()
         authenticator = authenticator_of(users_file(tmp_path, text))
         transport = await process.serve_worker(authenticator, server_side)
-        remote = RemoteAuthenticator(sock=client_side, timeout=10)
+        remote = RemoteAuthenticator(sock=client_side, timeout=60)
         await use(remote)
         remote.close()
         transport.close()
@@ -102,7 +102,7 @@ def test_unreadable_users_file_is_a_temporary_failure(tmp_path: Path) -> None:
 def test_lost_auth_process_is_a_temporary_failure() -> None:
     async def main() -> None:
         server_side, client_side = socket.socketpair()
-        remote = RemoteAuthenticator(sock=client_side, timeout=10)
+        remote = RemoteAuthenticator(sock=client_side, timeout=60)
         job = remote.authenticate(login())
         assert isinstance(job, Job)
         task = asyncio.ensure_future(job.call())
@@ -203,7 +203,7 @@ def test_untrusted_client_may_not_authenticate(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(process, "peer_uid", lambda sock: 4242)
 
     async def use(path: str) -> None:
-        remote = RemoteAuthenticator(path, timeout=10)
+        remote = RemoteAuthenticator(path, timeout=60)
         result = await answer(remote.authenticate(login()))
         assert result.failure is Failure.TEMPORARY
         assert "only the server itself" in result.log

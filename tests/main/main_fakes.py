@@ -18,7 +18,7 @@ from doocot.net.wakeup import slot_of
 from doocot.wire.flow import CLOSE, START_TLS, Idle, Job, Peer, Pending
 
 TESTS: Final = Path(__file__).parent
-TIMEOUT: Final = 30.0
+TIMEOUT: Final = 60.0
 # As systemd does it: the socket is descriptor 3, and LISTEN_PID that of the server, which this becomes by exec.
 ACTIVATE: Final = """
 import os, sys
@@ -257,6 +257,7 @@ def serving(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     server = Server(process, folder, port)
     try:
@@ -265,14 +266,22 @@ def serving(
         server.notify = lambda: notified(notify)  # type: ignore[attr-defined]
         yield server
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(TIMEOUT)
-        if process.stdout is not None:
-            process.stdout.close()
+        _end(process)
         listener.close()
         notify.close()
         (folder / "notify").unlink()
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Kill what is left of the server, and wait until nobody has its output any more.
+
+    A worker that lost its supervisor would settle, and write into folders that the test is removing.
+    """
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.stdout is not None
+    if not process.stdout.closed:
+        process.communicate(timeout=TIMEOUT)
 
 
 def notified(notify: socket.socket) -> str:

@@ -1,5 +1,6 @@
 """The server with its real protocols: deliveries from outside, IDLE in other workers, the auth process, limits."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.skipif(ROOT and not can_run(Identity(UID, GID)), reason
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """A folder that the mail user can reach; pytest closes its own to others whenever it starts."""
-    with tempfile.TemporaryDirectory(prefix="doocot-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="doocot-") as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
 
@@ -81,8 +82,9 @@ def in_memory(pid: int, text: str) -> bool:
                 continue
             start, end = (int(part, 16) for part in area.split("-"))
             memory.seek(start)
-            if text.encode() in memory.read(end - start):
-                return True
+            with contextlib.suppress(OSError):  # unmapped since
+                if text.encode() in memory.read(end - start):
+                    return True
     return False
 
 
@@ -114,6 +116,7 @@ def in_both_workers(server: Server, user: str = "u1") -> list[Client]:
     while len(pids) < 2:
         client, answer = login(server, user)
         assert answer.startswith("a OK")
+        assert client.ask("n NOOP").startswith("n OK")  # a worker reports a login beside its answer
         seen = {row["pid"] for row in server.control("who", user=user)["logins"]}
         if seen == pids:
             client.close()
@@ -321,11 +324,13 @@ def test_processes_have_no_privileges_but_those_of_the_table(tmp_path: Path) -> 
 def test_penalty_of_one_worker_holds_in_the_other(tmp_path: Path) -> None:
     with mail_server(tmp_path) as server:
         assert login(server, password="wrong", source=ELSEWHERE)[1].startswith("a NO")
-        for number in range(4):  # with four connections both workers are met
+        seconds = []
+        for _ in range(4):  # with four connections both workers are met
             begun = time.monotonic()
             assert login(server, source=ELSEWHERE)[1].startswith("a OK")
-            seconds = time.monotonic() - begun
-            assert (seconds >= 1.9) == (number == 0)  # the first success forgives
+            seconds.append(time.monotonic() - begun)
+        assert seconds[0] >= 1.9  # a bound from below: a busy machine only adds to it
+        assert min(seconds[1:]) < 1.9  # the first success forgives
 
 
 def test_too_many_real_sessions_are_ended_in_any_worker(tmp_path: Path) -> None:

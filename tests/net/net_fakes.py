@@ -21,6 +21,8 @@ from doocot.net.spin import Spin
 from doocot.net.tls import Contexts, TlsSettings, describe_peer, self_signed
 from doocot.wire.flow import CLOSE, MORE, START_TLS, Idle, Job, Peer, Pending, Slice
 
+TIMEOUT = 60.0  # seconds that nothing takes, on a busy machine either
+
 
 @dataclass
 class Script:
@@ -197,7 +199,7 @@ def drive(test: Callable[[], Awaitable[None]]) -> None:
     """Run a test on uvloop, with a bound on its time."""
 
     async def bounded() -> None:
-        await asyncio.wait_for(test(), 20)
+        await asyncio.wait_for(test(), TIMEOUT)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(bounded())
@@ -253,5 +255,5 @@ def received(sock: socket.socket) -> bytes:
 def raw_client(port: int) -> Generator[socket.socket, None, None]:
     """A blocking socket, for what streams cannot do."""
     with socket.create_connection(("127.0.0.1", port)) as sock:
-        sock.settimeout(10)
+        sock.settimeout(TIMEOUT)
         yield sock

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from net_fakes import Client, Script, Server, drive, start
+from net_fakes import TIMEOUT, Client, Script, Server, drive, start
 
 from doocot.net.connection import INACTIVE, MUCH, Connection
 from doocot.net.limits import Limits
@@ -90,14 +90,14 @@ def test_a_session_is_lost_only_after_its_running_job() -> None:
 
         def job() -> None:
             begun.set()
-            release.wait(10)
+            release.wait(TIMEOUT)
             lost_during_job.append(script.lost)
 
         script = Script({"slow": job})
         server = await start(script)
         client = await Client.connect(server)
         client.send("JOB slow")
-        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(begun.wait, TIMEOUT)
         client.reset()
         while server.net.connections:
             await asyncio.sleep(0)
@@ -267,22 +267,21 @@ def test_idle_with_an_alarm_is_woken_by_time_and_still_ends_for_inactivity() -> 
     async def run() -> None:
         server = await start(limits=Limits(idle=0.2))
         client = await Client.connect(server)
-        assert await client.ask("LOGIN u1") == "logged in"
-        assert await client.ask("ALARM 0.01") == "+ idling"
-        assert await client.line() == "* changed"
+        client.send("LOGIN u1", "ALARM 0.01")
+        assert [await client.line() for _ in range(3)] == ["logged in", "+ idling", "* changed"]
         assert (await client.rest()).endswith(f"* BYE {INACTIVE}\r\n".encode())
 
     drive(run)
 
 
-@pytest.mark.parametrize("before", [[], ["LOGIN u1"], ["LOGIN u1", "IDLE"]])
-def test_silent_client_is_told_and_sent_away(before: list[str]) -> None:
+@pytest.mark.parametrize("before", [{}, {"LOGIN u1": "logged in"}, {"LOGIN u1": "logged in", "IDLE": "+ idling"}])
+def test_silent_client_is_told_and_sent_away(before: dict[str, str]) -> None:
     async def run() -> None:
-        server = await start(limits=Limits(login=0.05, idle=0.05))
+        server = await start(limits=Limits(login=TIMEOUT if before else 0.05, idle=0.05))
         client = await Client.connect(server)
-        for line in before:
-            await client.ask(line)
-        assert await client.rest() == f"* BYE {INACTIVE}\r\n".encode()
+        client.send(*before)
+        said = (await client.rest()).decode().splitlines()
+        assert said == [*before.values(), f"* BYE {INACTIVE}"]
         assert server.script.lost == 1
 
     drive(run)
@@ -337,7 +336,7 @@ def test_close_delivers_the_last_line_though_input_is_left_unread() -> None:
 def test_end_lets_the_command_finish_first() -> None:
     async def run() -> None:
         release = threading.Event()
-        script = Script({"slow": lambda: release.wait(10) and b"done\r\n"})
+        script = Script({"slow": lambda: release.wait(TIMEOUT) and b"done\r\n"})
         server = await start(script)
         busy, idle = await Client.connect(server), await Client.connect(server)
         await idle.ask("IDLE")
@@ -415,10 +414,11 @@ def test_spin_polls_for_a_quick_client_and_stops() -> None:
         client = await Client.connect(server)
         spin = server.net.spin
         assert spin is not None
-        spin.near = 10.0  # everybody is quick
+        spin.near = spin.hold = TIMEOUT  # everybody is quick, and is polled for until the test says so
         assert await client.ask("NOOP") == "ok NOOP"
         assert await client.ask("NOOP") == "ok NOOP"
         assert spin._on
+        spin._until = 0.0
         while spin._on:
             await asyncio.sleep(0)
 

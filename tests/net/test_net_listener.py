@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from net_fakes import Client, FakeSession, contexts, drive, raw_client, received, start
+from net_fakes import TIMEOUT, Client, FakeSession, contexts, drive, raw_client, received, start
 from test_net_tls import trusting
 
 from doocot.net.connection import Service
@@ -101,9 +101,9 @@ def test_systemd_sockets_are_taken_only_by_the_process_they_are_for() -> None:
         spare = os.dup(server.fileno())
         child = subprocess.Popen([sys.executable, "-c", code], pass_fds=(3,), preexec_fn=lambda: os.dup2(spare, 3))
         with socket.create_connection(server.getsockname()) as client:
-            client.settimeout(20)
+            client.settimeout(TIMEOUT)
             assert client.recv(10) == b"hello"
-        assert child.wait(20) == 0
+        assert child.wait(TIMEOUT) == 0
         os.close(spare)
 
 

@@ -4,7 +4,7 @@ import re
 import socket
 from dataclasses import dataclass, field
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 
 

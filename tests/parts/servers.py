@@ -32,8 +32,8 @@ from cryptography.x509.oid import NameOID
 PASSWORD = "pass"
 HOST = "127.0.0.1"
 VMAIL_UID = 5000
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
 ATTEMPTS = 3  # a port that was free may be taken before the server binds it
 DOVECOT = "/usr/sbin/dovecot"
 
