@@ -21,7 +21,7 @@ from doocot.mailbox.read import GONE, Message
 from doocot.mailbox.stream import stream
 from doocot.mailbox.view import Delta, View, sync
 from doocot.message.bodystructure import body
-from doocot.message.sections import Section, SectionText, binary, section
+from doocot.message.sections import Section, SectionText, binary, section, wire
 from doocot.store.index.database import Busy
 from doocot.store.index.messages import SEEN, Range
 from doocot.store.snapshot import Piece, column, piece_of, pieces, uid_ranges
@@ -77,8 +77,8 @@ def _part_of(octets: bytes | None, wanted: tuple[int, int] | None) -> bytes:
 
 
 def _body_section(item: Body, message: Message) -> bytes:
-    if item.section.text is SectionText.WHOLE and not item.section.path and b"\0" not in message.raw:
-        return _part_of(message.data, item.partial)
+    if item.section == Section():
+        return _part_of(wire(message.data), item.partial)
     return _part_of(section(message.data, message.part, item.section), item.partial)
 
 
@@ -99,6 +99,8 @@ def _column(item: Item, header_sets: dict[Body, int]) -> Column:
         return columns.file_column(label + b" %b", partial(_binary_section, item))
     if item in header_sets:
         return Column(label + b" %b", columns.fact_arguments(header_sets[item]))
+    if item.section == Section() and item.partial is None:
+        return columns.whole_column(label)
     return columns.file_column(label + b" %b", partial(_body_section, item))
 
 

@@ -11,7 +11,6 @@ from doocot.imap import names, untagged
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.imap.sets import rows_of_ranges
 from doocot.mailbox import user
-from doocot.mailbox.fetch import ROWS
 from doocot.mailbox.view import View
 from doocot.store.index.messages import SEEN
 from doocot.store.snapshot import Snapshot, column, pieces
@@ -95,13 +94,20 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
     assert session.mail is not None
     if args.resync is not None and b"QRESYNC" not in session.enabled:
         raise Bad(b"QRESYNC not enabled.")
-    if session.view is not None:
-        leave(session)
+    before = session.view
+    if before is not None:
+        _forget(session)
         yield b"* OK [CLOSED] Previous mailbox closed.\r\n"
-    if args.condstore:
-        session.enabled.add(b"CONDSTORE")
-    mailbox = names.decoded(args.mailbox, args.utf8)
-    view = yield from user.select(session.mail, mailbox, read_only=read_only)
+    try:
+        if args.condstore:
+            session.enabled.add(b"CONDSTORE")
+        mailbox = names.decoded(args.mailbox, args.utf8)
+        view = yield from user.select(session.mail, mailbox, read_only=read_only)
+    finally:
+        # Not sooner: when it is the same mailbox, its folder need not be watched anew, which takes the kernel a
+        # millisecond where it knows many files of the folder.
+        if before is not None:
+            user.deselect(session.mail, before)
     session.view, session.mailbox, session.state = view, mailbox, State.SELECTED
     session.told_exists = view.snapshot.count
     if is_new(view.snapshot):
@@ -143,9 +149,10 @@ def _resynchronise(session: "ImapSession", view: View, resync: Resync) -> Genera
         np.flatnonzero(column(view.snapshot, "modseq", [(low, high)]) > resync.modseq) + low for low, high in known
     ]
     rows = np.concatenate(changed) if changed else np.empty(0, "i8")
-    for start in range(0, len(rows), ROWS):
-        yield b"".join(untagged.rendered(view, untagged.RESYNC, rows[start : start + ROWS]))
-        yield MORE
+    if len(rows):
+        for part in untagged.rendered(view, untagged.RESYNC, rows):
+            yield part
+            yield MORE
 
 
 def is_new(snapshot: Snapshot) -> bool:
@@ -167,6 +174,10 @@ def leave(session: "ImapSession") -> None:
     assert session.mail is not None
     assert session.view is not None
     user.deselect(session.mail, session.view)
+    _forget(session)
+
+
+def _forget(session: "ImapSession") -> None:
     session.view, session.mailbox, session.state, session.saved = None, "", State.AUTHENTICATED, ()
 
 

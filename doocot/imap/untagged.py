@@ -117,12 +117,12 @@ def rendered(view: View, plan: fetch.Plan, rows: Ints) -> Iterator[bytes]:
     """FETCH responses of these ascending rows, in parts."""
     first, count = int(rows[0]), len(rows)
     if int(rows[-1]) - first + 1 == count:
-        for piece in pieces(view.snapshot, first, first + count, fetch.ROWS):
+        for piece in pieces(view.snapshot, first, first + count, plan.rows):
             yield fetch.render(view, plan, piece)
         return
     chunk, numbers = gathered(view.snapshot, rows), (rows + 1).tolist()
-    for low in range(0, count, fetch.ROWS):
-        high = min(low + fetch.ROWS, count)
+    for low in range(0, count, plan.rows):
+        high = min(low + plan.rows, count)
         yield fetch.render(view, plan, Piece(chunk, low, high, 0), numbers[low:high])
 
 
