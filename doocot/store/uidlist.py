@@ -41,7 +41,6 @@ VALIDITY_NAME = "dovecot-uidvalidity"
 VALIDITY_TRIES = 100
 
 _VALIDITY = re.compile(r"dovecot-uidvalidity\.[0-9a-f]{8}")
-_UIDS = re.compile(r"(?:[0-9]{1,10}\n)*[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def read(files: Files, folder: str, before: UidList | None = None) -> UidList | 
 
 def parse(text: str, path: str = FILE_NAME) -> UidList:
     """The content of a whole file. An empty file is damaged too: a crash may leave one where nothing was synced."""
-    header, _, body = text.partition("\n")
+    header = text[: text.find("\n")] if "\n" in text else text
     version, _, rest = header.partition(" ")
     if version == "3":
         known, separator = _header(rest, path), SEPARATOR
@@ -108,7 +107,7 @@ def parse(text: str, path: str = FILE_NAME) -> UidList:
         known, separator = _header_1(rest, path), SEPARATOR_1
     else:
         raise _damaged(path, 1, f"version {version!r} is neither 1 nor 3")
-    rows = _rows(body, path, separator, first_line=2)
+    rows = _rows(text[len(header) + 1 : text.rfind("\n") + 1], path, separator, first_line=2)
     return _with_rows(known, rows, torn=not text.endswith("\n"))
 
 
@@ -149,16 +148,15 @@ class _Rows:
 
 
 def _rows(body: str, path: str, separator: str, first_line: int) -> _Rows:
-    """The rows of whole lines, checked: each is one, UIDs ascend, no base leads into another folder."""
-    body = body[: body.rfind("\n") + 1]  # without a torn append
+    """The rows of whole lines (without a torn append), checked: UIDs ascend, no base leads into another folder."""
     heads, bases = split_pairs(body, ":", separator, "\n") or _split_rows(body, separator)
     fields: dict[int, str] = {}
-    if " " in "\n".join(heads):
+    if not _are_uids(heads):
         split = [head.partition(" ") for head in heads]
         heads = [part[0] for part in split]
         fields = {int(uid): text.strip(" ") for uid, _, text in split if text and _is_uid(uid)}
-    if not _UIDS.fullmatch("\n".join(heads)) and heads:
-        raise _damaged(path, first_line + list(map(_is_uid, heads)).index(False), "it does not begin with a UID")
+        if not _are_uids(heads):
+            raise _damaged(path, first_line + list(map(_is_uid, heads)).index(False), "it does not begin with a UID")
     if "" in bases:
         raise _damaged(path, first_line + bases.index(""), "it has no file name")
     uids = list(map(int, heads))
@@ -182,6 +180,12 @@ def _is_uid(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 10
 
 
+def _are_uids(texts: Sequence[str]) -> bool:
+    """Whether `_is_uid` is true of each; for many thousands, a tenth of the time."""
+    digits = "".join(texts)
+    return not texts or (digits.isascii() and digits.isdigit() and "" not in texts and max(map(len, texts)) <= 10)
+
+
 def _with_rows(known: UidList, rows: _Rows, torn: bool) -> UidList:
     """Rule 3 and rule 4."""
     uids, bases, fields = rows.uids, rows.bases, rows.fields
@@ -196,7 +200,7 @@ def _with_rows(known: UidList, rows: _Rows, torn: bool) -> UidList:
 
 
 def _merge(before: UidList, path: str, text: str, signature: Signature) -> UidList:
-    rows = _rows(text, path, SEPARATOR, first_line=len(before.uids) + 2)
+    rows = _rows(text[: text.rfind("\n") + 1], path, SEPARATOR, first_line=len(before.uids) + 2)
     # A process that read the file before an append may repeat rows; what we have already stands.
     last = before.uids[-1] if before.uids else 0
     start = next((n for n, uid in enumerate(rows.uids) if uid > last), len(rows.uids))

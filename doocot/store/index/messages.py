@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from doocot.store.index.database import Database, cells, next_position, rows
+from doocot.store.index.database import Database, cells, next_contents, next_position, rows
 from doocot.store.index.mailboxes import mailbox_by_id
 
 ADDED, FLAGS, EXPUNGED = 1, 2, 3
@@ -124,8 +124,7 @@ def append(db: Database, writer: apsw.Connection, mailbox: int, new: Sequence[Ne
     A base name that is there already (another process saw the file first) keeps its row, and that UID is given.
     """
     box = mailbox_by_id(writer, mailbox)
-    position = next_position(db, writer)
-    ((content,),) = rows(writer, "UPDATE root SET content = content + ? RETURNING content", (len(new),))
+    position, content = next_contents(db, writer, len(new))
     first, uid, now = box.uid_next, box.uid_next, int(time.time())
     content -= len(new)
     given: list[int] = []
@@ -224,17 +223,17 @@ def import_rows(
     uid_next: int,
 ) -> Imported:
     """First sight: columns of messages under UIDs that dovecot-uidlist gave, and the mailbox's next UID."""
-    position = next_position(db, writer)
     count = len(uids)
-    ((content,),) = rows(writer, "UPDATE root SET content = content + ? RETURNING content", (count,))
+    position, content = next_contents(db, writer, count)
     contents = range(content - count + 1, content + 1)
     new = zip(uids, contents, flags, bases, letters, strict=True)
-    row = f"({mailbox}, ?, ?, ?, {position}, NULL, NULL, NULL, ?, ?, NULL)"
+    row = f"({mailbox},?,?,?,{position},?,?)"  # short: the text of a statement is gone through at each use
     values = chain.from_iterable(islice(new, count - count % TOGETHER))
     batches = zip(*[values] * (5 * TOGETHER), strict=True)
     # FAIL, as whoever fails rolls back the whole: else SQLite copies pages aside to undo the rows of one statement.
-    writer.executemany(f"INSERT OR FAIL INTO message VALUES{','.join([row] * TOGETHER)}", batches)
-    writer.executemany(f"INSERT OR FAIL INTO message VALUES{row}", new)
+    insert = "INSERT OR FAIL INTO message(mailbox, uid, content, flags, modseq, base, letters) VALUES"
+    writer.executemany(insert + ",".join([row] * TOGETHER), batches)
+    writer.executemany(insert + row, new)
     writer.execute(
         "UPDATE mailbox SET uidnext = max(uidnext, ?2), modseq = ?3, messages = messages + ?4,"
         " unseen = -1, deleted = -1, size = -1 WHERE id = ?1",
