@@ -80,6 +80,7 @@ class Conversation:
     peer: Peer = field(default_factory=Peer)
     session_id: str = ""
     helo: str = ""
+    greeted: bool = False  # by LHLO, with whatever name
     transactions: int = 0
     transaction: Transaction | None = None
     receiver: Receiver | None = None  # set while the input is message data
@@ -113,6 +114,7 @@ class Conversation:
         self.reset()
         self.peer = peer
         self.helo = ""
+        self.greeted = False
 
     def envelope(self, transaction: Transaction) -> Envelope:
         protocol = "LMTPS" if self.peer.tls else "LMTP"
@@ -146,6 +148,7 @@ class Command:
     syntax: str
 
 
+LHLO_NEEDED: Final = Reply(503, "5.5.1", "LHLO needed first").encode()
 MAIL_NEEDED: Final = Reply(503, "5.5.0", "MAIL needed first").encode()
 NO_RECIPIENTS: Final = Reply(503, "5.5.0", "No valid recipients").encode()
 

@@ -5,7 +5,7 @@ from typing import Final
 from doocot.auth.types import User, UserUnavailable
 from doocot.delivery.recipient import Recipient, split_detail
 from doocot.errors import MailError
-from doocot.lmtp.conversation import MAIL_NEEDED, Answer, Command, Conversation, Transaction
+from doocot.lmtp.conversation import LHLO_NEEDED, MAIL_NEEDED, Answer, Command, Conversation, Transaction
 from doocot.wire.flow import Job, Steps
 from doocot.wire.smtp import RcptTo, Refused, Reply, mail_from, rcpt_to
 
@@ -14,7 +14,9 @@ RCPT_OK: Final = Reply(250, "2.1.5", "OK").encode()
 
 
 def mail(c: Conversation, arguments: bytes) -> Answer:
-    """Opens a transaction. LHLO may be missing, as with Dovecot."""
+    """Opens a transaction, once the client has said LHLO (RFC 5321 §4.1.4, RFC 2033 §4.1); Dovecot does without."""
+    if not c.greeted:
+        return LHLO_NEEDED
     if c.transaction is not None:
         raise Refused(503, "5.5.0", "MAIL already given")
     parsed = mail_from(arguments, c.settings.lmtp_client_workarounds)

@@ -25,6 +25,7 @@ def lhlo(c: Conversation, arguments: bytes) -> Answer:
     if not name:
         raise Refused(501, "", "Missing hostname")  # no status code in a reply to LHLO, RFC 2034 §4
     c.reset()
+    c.greeted = True
     c.helo = host(name.split(" ")[0])
     return multi_line(250, (c.settings.hostname, *extensions(c)))
 

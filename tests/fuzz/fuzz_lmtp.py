@@ -58,7 +58,7 @@ PIECES = [
 def transaction(rng: random.Random) -> bytes:
     """A transaction that should succeed, by DATA or by chunks."""
     recipients = [b"RCPT TO:<many%d@x>\r\n" % rng.randrange(9) for _ in range(rng.randrange(1, 4))]
-    start = b"RSET\r\nMAIL FROM:<a@b>\r\n" + b"".join(recipients)
+    start = b"LHLO x\r\nMAIL FROM:<a@b>\r\n" + b"".join(recipients)
     text = b"".join(rng.choice([b"a", b"\r\n", b"..", b"\n.\n", b"z" * rng.randrange(5000)]) for _ in range(20))
     if rng.random() < 0.5:
         return start + b"DATA\r\n" + text.replace(b"\r\n.\r\n", b"") + b"\r\n.\r\n"

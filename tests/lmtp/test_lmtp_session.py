@@ -230,13 +230,14 @@ def test_lmtp_detail_mailbox_is_created_when_that_is_wanted() -> None:
 def test_lmtp_smtputf8() -> None:
     house = House()
     client = house.session()
-    client.send("MAIL FROM:<δ@b> SMTPUTF8\r\nRCPT TO:<tim>\r\nDATA\r\n.\r\n".encode())
+    client.send("LHLO x\r\nMAIL FROM:<δ@b> SMTPUTF8\r\nRCPT TO:<tim>\r\nDATA\r\n.\r\n".encode())
     assert house.saved[0].head.startswith("Return-Path: <δ@b>\n".encode())
     assert b" with UTF8LMTP\n" in house.saved[0].head
 
 
 def test_lmtp_workarounds_are_a_setting() -> None:
     client = House().session(replace(SETTINGS, lmtp_client_workarounds=Workaround.WHITESPACE_BEFORE_PATH))
+    client.send(b"LHLO x\r\n")
     assert client.send(b"MAIL FROM: <a@b>\r\n") == b"250 2.1.0 OK\r\n"
 
 
@@ -252,6 +253,7 @@ def test_lmtp_starttls_forgets_everything_before_it() -> None:
     session.secured(Peer(tls=True))
     assert session.resume(None) == b""
     assert session.receive(b"RCPT TO:<tim>\r\n") == b"503 5.5.0 MAIL needed first\r\n"
+    assert session.receive(b"MAIL FROM:<a@b>\r\n") == b"503 5.5.1 LHLO needed first\r\n"
     assert b"STARTTLS" not in session.receive(b"LHLO x\r\n")
     assert session.receive(b"STARTTLS\r\n") == b"502 5.5.1 TLS is already active.\r\n"
     session.receive(b"MAIL FROM:<>\r\nRCPT TO:<tim>\r\nDATA\r\n.\r\n")

@@ -67,7 +67,8 @@ def normal(message: bytes) -> bytes:
 def test_dovecot_takes_a_bare_lf_for_the_end_and_we_do_not(dovecot: Dovecot) -> None:
     """The difference that is meant: CVE-2023-51764, RFC 5321 section 4.1.1.4."""
     smuggled = (
-        b"MAIL FROM:<>\r\nRCPT TO:<tim>\r\nDATA\r\nx: y\r\n\r\nfirst\n.\nNOOP\n.\r\nNOOP\r\n.\r\nQUIT\r\n"  # wrong dots
+        b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<tim>\r\nDATA\r\n"
+        b"x: y\r\n\r\nfirst\n.\nNOOP\n.\r\nNOOP\r\n.\r\nQUIT\r\n"  # wrong dots
     )
     assert dovecot.talk(smuggled).count(b" Saved\r\n") == 1
     dovecot.messages()
