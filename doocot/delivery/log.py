@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -47,17 +48,22 @@ class Line:
 
 def log_line(log_format: str, line: Line, recipient: Recipient, status: str) -> str:
     """`log_format` with its variables filled in; an unknown one stays as it is."""
+    pieces: list[str] = []
+    for text, letter, written in _pieces(log_format):
+        value = status if letter == "$" else f"<{recipient.address}>" if letter == "T" else line.value(letter)
+        pieces += (text, written if value is None else value)
+    return "".join(pieces)
 
-    def fill(match: re.Match[str]) -> str:
+
+@lru_cache(maxsize=64)
+def _pieces(log_format: str) -> tuple[tuple[str, str, str], ...]:
+    """Each variable: the text before it, its letter, and how it is written; at the end the text behind the last."""
+    found, end = [], 0
+    for match in _VARIABLE.finditer(log_format):
         letter = _LONG_NAMES.get(match[1], "") if match[1] else match[2]
-        if letter == "$":
-            return status
-        if letter == "T":
-            return f"<{recipient.address}>"
-        value = line.value(letter)
-        return match[0] if value is None else value
-
-    return _VARIABLE.sub(fill, log_format)
+        found.append((log_format[end : match.start()], letter, match[0]))
+        end = match.end()
+    return (*found, (log_format[end:], "", ""))
 
 
 def message_id(start: bytes) -> str:
