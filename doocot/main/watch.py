@@ -2,7 +2,8 @@
 
 Our own files cause events too (deliveries, settling), here and in other workers. So what an event says is compared with
 the index, some time after it came, when what caused it has been committed: a name that the index explains is ours. Only
-one that it does not explain costs a rescan of the folder. Many events at once are answered by one rescan.
+one that it does not explain costs a rescan of the folder. Many events at once are looked at together when they end; if
+they are too many to be kept, or the kernel lost some, one rescan answers all.
 """
 
 import asyncio
@@ -19,24 +20,29 @@ from doocot.store.inotify import Inotify
 from doocot.store.root import Root
 
 SETTLED_AFTER: Final = 0.05  # seconds until an event is looked at: commits come a moment after the file
-QUIET: Final = 0.5  # seconds without events after which a folder with very many is scanned
-MANY: Final = 64  # names that are asked for one by one; beyond that the folder is scanned
+QUIET: Final = 0.5  # seconds without events after which a folder with many is looked at
+MANY: Final = 64  # names: more is a bulk command under way, whose commit may be far off
+# Names that are kept, some 200 bytes each. To explain more takes about as long as a rescan of 50,000 messages.
+MOST: Final = 20_000
 
 Trouble = Callable[[Root, BaseException], None]
 
 
 @dataclass(slots=True)
 class _Folder:
-    """One selected mailbox: how many views, its watches, and the names with events that were not looked at yet."""
+    """One selected mailbox: how many views, its watches, and the names with events that were not looked at yet.
+
+    `lost` says that there were others, and only a rescan tells what happened to them.
+    """
 
     root: Root
     row: MailboxRow
     views: int = 0
     watches: tuple[int, ...] = ()
     names: set[str] = field(default_factory=set)
-    many: bool = False
+    lost: bool = False
     timer: asyncio.TimerHandle | None = None
-    scanning: bool = False
+    looking: bool = False
 
 
 @dataclass(slots=True)
@@ -98,45 +104,49 @@ class Watches:
             folder = self._by_watch.get(event.watch)
             if folder is not None:
                 touched[id(folder)] = folder
-                if len(folder.names) <= MANY:
+                if not folder.lost:
                     folder.names.add(event.name)
         for folder in self._folders.values() if overflowed else touched.values():
-            folder.many |= overflowed or len(folder.names) > MANY
-            if folder.timer is not None and folder.many:
+            if overflowed or len(folder.names) > MOST:
+                folder.names, folder.lost = set(), True
+            many = folder.lost or len(folder.names) > MANY
+            if folder.timer is not None and many:
                 folder.timer.cancel()
                 folder.timer = None
             if folder.timer is None:
-                folder.timer = self.loop.call_later(QUIET if folder.many else SETTLED_AFTER, self._look, folder)
+                folder.timer = self.loop.call_later(QUIET if many else SETTLED_AFTER, self._look, folder)
 
     def _look(self, folder: _Folder) -> None:
-        """The folder has been quiet: is there anything that the index does not explain?"""
+        """The folder has been quiet: is there anything that the index does not explain? A thread finds out."""
         folder.timer = None
+        if folder.looking:  # `_looked` comes back to it
+            return
         row = find_mailbox(folder.root.db.reader, folder.row.id)
         if row is None:  # deleted; its sessions are told when they look
             return
         if row.name != folder.row.name:  # renamed: the watches went along with the folders
             folder.row = row
-        names, many = folder.names, folder.many
-        folder.names, folder.many = set(), False
-        if many or maildir_sync.unexplained(folder.root, folder.row, names):
-            self._scan(folder)
-
-    def _scan(self, folder: _Folder) -> None:
-        if folder.scanning:
-            folder.many = True
-            return
         opened = self.hold(folder.root)
         if opened is None:
             return
-        folder.scanning = True
-        running = self.loop.run_in_executor(None, maildir_sync.sync_mailbox, folder.root, folder.row.name)
-        running.add_done_callback(lambda done: self._scanned(folder, opened, done))
+        names, lost = folder.names, folder.lost
+        folder.names, folder.lost, folder.looking = set(), False, True
+        running = self.loop.run_in_executor(None, _explain, folder.root, folder.row, names, lost)
+        running.add_done_callback(lambda done: self._looked(folder, opened, done))
 
-    def _scanned(self, folder: _Folder, opened: OpenRoot, done: "asyncio.Future[MailboxRow]") -> None:
+    def _looked(self, folder: _Folder, opened: OpenRoot, done: "asyncio.Future[None]") -> None:
         self.release(opened)
-        folder.scanning = False
+        folder.looking = False
         error = None if done.cancelled() else done.exception()
         if isinstance(error, MailError | OSError):
             self.trouble(folder.root, error)
-        if folder.many and folder.timer is None:
+        if (folder.names or folder.lost) and folder.timer is None:
             folder.timer = self.loop.call_later(QUIET, self._look, folder)
+
+
+def _explain(root: Root, row: MailboxRow, names: set[str], lost: bool) -> None:
+    """Rescans the folder if it must be. Frees the names, which the loop would wait for."""
+    if lost or maildir_sync.unexplained(root, row, names):
+        maildir_sync.sync_mailbox(root, row.name)
+    while names:
+        names.pop()

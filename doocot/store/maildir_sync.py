@@ -11,10 +11,12 @@ What a rescan may conclude, and why it is safe:
 
 import json
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import apsw
@@ -23,13 +25,17 @@ from doocot.errors import Kind, MailError
 from doocot.store import dovecot_files, maildir, maildir_names, recovery, settle, uidlist
 from doocot.store.disk_errors import disk_errors
 from doocot.store.index import mailboxes, messages
-from doocot.store.index.database import rows, write
+from doocot.store.index.database import reading, rows, write
 from doocot.store.index.keywords import keyword_sets, map_sets, sets_in
 from doocot.store.index.mailboxes import MailboxRow
 from doocot.store.index.messages import ALL_BITS, Imported, NewMessage, ranges_of
 from doocot.store.name_flags import NameFlags, keyword_letters
 from doocot.store.root import Root, committed, note, renewed
 from doocot.store.uidlist import UidList
+
+ASKED = 200  # base names of which one query asks
+
+_NO_MESSAGE = re.compile("^$|^[.:]|[\n\ud800-\udfff]")  # names that a rescan leaves alone, too
 
 
 def in_step(root: Root, row: MailboxRow) -> bool:
@@ -43,37 +49,47 @@ def in_step(root: Root, row: MailboxRow) -> bool:
 def unexplained(root: Root, row: MailboxRow, names: Collection[str]) -> bool:
     """Whether one of these names, which something just happened to, is not where the index has it or expects it.
 
-    A few names only; on the loop.
+    On a thread, in slices: neither those who write nor the loop wait for it long. A slice is looked at twice, as the
+    settler may rename files between a look at the rows and one at the folder.
     """
-    bases = {name.partition(":")[0] for name in names if name and name[0] not in ".:"}
-    if not bases:
-        return False
-    marks = ",".join("?" * len(bases))
-    found = rows(
-        root.db.reader,
-        f"SELECT base, letters, uid, target FROM message WHERE mailbox = ? AND base IN ({marks})",
-        (row.id, *bases),
-    )
-    known = {base: _Known(letters, uid, target) for base, letters, uid, target in found}
-    folder = maildir.folder_of(root, row.name)
-    for base in bases:
-        one = known.get(base)
-        if one is None:
-            if _is_new(root, folder, base, names) and base not in _leaving(root.db.reader, row.id):
-                return True
-            continue
-        if not any(
-            root.files.stat(maildir.file_path(folder, base, letters))
-            for letters in (one.letters, *maildir_names.targets_of(one.target))
-        ):
+    events: dict[str, list[str]] = {}
+    for name in names:
+        if not _NO_MESSAGE.search(name):
+            events.setdefault(name.partition(":")[0], []).append(name)
+    every = iter(events)
+    while bases := list(islice(every, ASKED)):
+        some = {base: events[base] for base in bases}
+        if all(_are_unexplained(root, row, some) for _ in range(2)):
             return True
     return False
 
 
-def _is_new(root: Root, folder: str, base: str, names: Collection[str]) -> bool:
-    """Whether a file that an event named, and the index does not know, is there."""
-    mine = [name for name in names if name.partition(":")[0] == base]
-    return any(root.files.stat(f"{folder}/{part}/{name}") is not None for part in ("new", "cur") for name in mine)
+def _are_unexplained(root: Root, row: MailboxRow, events: Mapping[str, Sequence[str]]) -> bool:
+    """Some base names, each with the names that were in its events. A known file is at one of its row's names, and one
+
+    that no row speaks of is gone, or an intent says that it goes.
+    """
+    marks = ",".join("?" * len(events))
+    with reading(root.db) as connection:
+        found = rows(
+            connection,
+            f"SELECT base, letters, target FROM message WHERE mailbox = ? AND base IN ({marks})",
+            (row.id, *events),
+        )
+    folder = maildir.folder_of(root, row.name)
+    for base, letters, target in found:
+        if not any(map(root.files.stat, maildir.named_paths(folder, base, letters, target))):
+            return True
+    known = {base for base, _, _ in found}
+    unknown = [base for base in events if base not in known and _is_there(root, folder, events[base])]
+    if not unknown:
+        return False
+    with reading(root.db) as connection:
+        return not _leaving(connection, row.id).issuperset(unknown)
+
+
+def _is_there(root: Root, folder: str, names: Sequence[str]) -> bool:
+    return any(root.files.stat(f"{folder}/{part}/{name}") is not None for part in ("cur", "new") for name in names)
 
 
 def sync_mailbox(root: Root, name: str) -> MailboxRow:
@@ -151,7 +167,7 @@ def _take_in(root: Root, name: str, folder: str) -> tuple[MailboxRow, Imported |
             max(known.next_uid, uids[-1] + 1 if uids else 1) if known is not None else 1,
         )
         next_uid = mailboxes.mailbox_by_id(writer, row.id).uid_next
-        first_recent = uids[file_letters.index(None)] if None in file_letters else next_uid
+        first_recent = uids[file_letters.index(None)] if None in flags_of else next_uid
         mailboxes.skip_recent(writer, row.id, 1, first_recent)
         mailboxes.set_stamps(
             writer,
