@@ -12,12 +12,12 @@ Within one root a MOVE is one transaction, so it is never half done. Between roo
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import apsw
 
 from doocot.errors import Kind, MailError
-from doocot.mailbox.change import unlink_paths
+from doocot.mailbox.change import PART, unlink_paths
 from doocot.mailbox.places import existing
 from doocot.mailbox.user import Mail
 from doocot.mailbox.view import View
@@ -51,19 +51,14 @@ class Copied:
     target: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Linked:
-    """A source row and the file made for it."""
-
-    row: tuple[Any, ...]
-    base: str
-    letters: str
-    path: str
+_SourceRow: TypeAlias = tuple[int, int, int, int | None, int | None, int | None, str, str | None, str | None]
 
 
 @dataclass(slots=True)
 class _Work:
-    """One COPY or MOVE under way. `linked` are files that no row speaks of yet: the commit empties the list.
+    """One COPY or MOVE under way. `linked` are the base names of files made for the first of the `source` rows, of
+
+    which no row speaks yet: the commit empties the list.
 
     The generator may end at any step, also while the commit runs (the client has gone): what to undo is told by the
     commit itself, never by how far the generator came.
@@ -72,7 +67,8 @@ class _Work:
     view: View
     target: MailboxRow
     move: bool
-    linked: list[_Linked] = field(default_factory=list)
+    source: list[_SourceRow]
+    linked: list[str] = field(default_factory=list)
     doubtful: bool = False  # the commit failed in a way that a crash might still turn into success
 
 
@@ -89,34 +85,32 @@ def copy(
     except MailError as error:
         kind = Kind.TRY_CREATE if error.kind is Kind.NON_EXISTENT else error.kind
         raise MailError(kind, error.text, error.detail) from error
-    source = yield Job(partial(_rows, view, uids))
-    if not source:
+    work = _Work(view, row, move, (yield Job(partial(_rows, view, uids))))
+    if not work.source:
         return None
-    work = _Work(view, row, move)
     try:
-        for number in range(0, len(source), LINKS):
-            yield Job(partial(_link, mail, work, source[number : number + LINKS]))
+        for number in range(0, len(work.source), LINKS):
+            yield Job(partial(_link, mail, work, work.source[number : number + LINKS]))
         copied: Copied = yield Job(partial(_commit, root, work))
         return copied
     finally:
         _undo(root, work)
 
 
-def _rows(view: View, uids: Sequence[Range]) -> list[tuple[Any, ...]]:
+def _rows(view: View, uids: Sequence[Range]) -> list[_SourceRow]:
     with reading(view.live.root.db) as connection:
         return [one for low, high in uids for one in rows(connection, _SOURCE, (view.live.row.id, low, high))]
 
 
-def _link(mail: Mail, work: _Work, some: Sequence[tuple[Any, ...]]) -> None:
+def _link(mail: Mail, work: _Work, some: Sequence[_SourceRow]) -> None:
     """Hard links for some rows, under new names."""
     source, files = work.view.live.root, mail.opened.root.files
     here = maildir.folder_of(source, work.view.live.row.name)
     there = maildir.folder_of(mail.opened.root, work.target.name)
     for one, name in zip(some, mail.roots.names.make_many(len(some)), strict=True):
         base, letters = one[6], one[7]
-        kept = letters or ""
         copied = name + base[base.index(",") :] if "," in base else name
-        path = maildir.file_path(there, copied, kept)
+        path = maildir.file_path(there, copied, letters or "")
         try:
             try:
                 files.link(maildir.file_path(here, base, letters), path)
@@ -124,7 +118,7 @@ def _link(mail: Mail, work: _Work, some: Sequence[tuple[Any, ...]]) -> None:
                 _link_from(maildir.paths_of(source.db, files, here, work.view.live.row.id, *one[6:]), files, path)
         except OSError as error:
             raise disk_error(error, path) from error
-        work.linked.append(_Linked(one, copied, kept, path))
+        work.linked.append(copied)
 
 
 def _link_from(known: Iterable[str], files: Files, path: str) -> None:
@@ -140,38 +134,50 @@ def _link_from(known: Iterable[str], files: Files, path: str) -> None:
 
 def _commit(root: Root, work: _Work) -> Copied:
     """Rows for the links, in one durable transaction; the flags are those of now, a STORE may have come between."""
-    source, linked = work.view.live.row.id, work.linked
+    count = len(work.linked)
     try:
-        dovecot_files.reserve_uids(root, work.target, len(linked))
+        dovecot_files.reserve_uids(root, work.target, count)
         root.files.sync_folder(f"{maildir.folder_of(root, work.target.name)}/cur")
     except OSError as error:
         raise disk_error(error, maildir.folder_of(root, work.target.name)) from error
     work.doubtful = True
 
     def commit(writer: apsw.Connection) -> list[int]:
-        now = _rows_now(writer, source, ranges_of([one.row[0] for one in linked]))
-        if work.move and len(now) < len(linked):
-            raise MailError(Kind.EXPUNGE_ISSUED, GONE)
-        flags = [now[one.row[0]][0] if one.row[0] in now else one.row[2] for one in linked]
-        new = [
-            NewMessage(one.base, bits, one.letters, one.row[3], one.row[5], content=one.row[1])
-            for one, bits in zip(linked, flags, strict=True)
-        ]
-        _, uids = messages.append(root.db, writer, work.target.id, new)
-        if any(_says_otherwise(one, bits) for one, bits in zip(linked, flags, strict=True)):
-            ranges = messages.format_ranges(ranges_of(sorted(uids)))
-            settle.add_intent(writer, settle.RENAME, work.target.id, {"uids": ranges})
+        given: list[int] = []
+        for start in range(0, count, PART):
+            given += _append_part(root, writer, work, start)
         if work.move:
-            messages.expunge(root.db, writer, source, ranges_of(sorted(now)))
-            paths = unlink_paths(work.view, [(one.row[0], one.row[6], *now[one.row[0]][1:]) for one in linked])
-            settle.add_intent(writer, settle.UNLINK, source, paths)
-        return uids
+            messages.expunge(root.db, writer, work.view.live.row.id, ranges_of(sorted({row[0] for row in work.source})))
+        return given
 
-    uids = dovecot_files.giving_uids(root, work.target.id, len(linked), commit)
-    copied = Copied(work.target.uid_validity, tuple(one.row[0] for one in linked), tuple(uids))
+    uids = dovecot_files.giving_uids(root, work.target.id, count, commit)
     work.linked = []
+    copied = Copied(work.target.uid_validity, tuple(row[0] for row in work.source), tuple(uids))
+    while work.source:  # here, and by parts: else the loop frees thousands at once
+        del work.source[-PART:]
     committed(root)
     return copied
+
+
+def _append_part(root: Root, writer: apsw.Connection, work: _Work, start: int) -> list[int]:
+    """Rows for some links from `start` on, and the intents that go with them: the UIDs."""
+    source, some = work.view.live.row.id, work.source[start : start + PART]
+    now = _rows_now(writer, source, ranges_of([row[0] for row in some]))
+    if work.move and len(now) < len(some):
+        raise MailError(Kind.EXPUNGE_ISSUED, GONE)
+    flags = [now[row[0]][0] if row[0] in now else row[2] for row in some]
+    new = [
+        NewMessage(base, bits, row[7] or "", row[3], row[5], content=row[1])
+        for row, base, bits in zip(some, work.linked[start : start + PART], flags, strict=True)
+    ]
+    _, uids = messages.append(root.db, writer, work.target.id, new)
+    if any(_says_otherwise(row[7] or "", bits) for row, bits in zip(some, flags, strict=True)):
+        ranges = messages.format_ranges(ranges_of(sorted(uids)))
+        settle.add_intent(writer, settle.RENAME, work.target.id, {"uids": ranges})
+    if work.move:
+        paths = unlink_paths(work.view, [(row[0], row[6], *now[row[0]][1:]) for row in some])
+        settle.add_intent(writer, settle.UNLINK, source, paths)
+    return uids
 
 
 def _rows_now(
@@ -195,13 +201,14 @@ def _undo(root: Root, work: _Work) -> None:
                 next_position(root.db, writer)
         except MailError:
             return
-    for one in work.linked:
+    there = maildir.folder_of(root, work.target.name)
+    for base, row in zip(work.linked, work.source, strict=False):
         try:
-            root.files.unlink(one.path)
+            root.files.unlink(maildir.file_path(there, base, row[7] or ""))
         except OSError:
             continue
 
 
-def _says_otherwise(one: _Linked, flags: int) -> bool:
+def _says_otherwise(letters: str, flags: int) -> bool:
     """Whether the copy's name may not say its flags: keywords have other letters in each mailbox."""
-    return flags > 0xFF or letters_for(flags, "", one.letters) != one.letters
+    return flags > 0xFF or letters_for(flags, "", letters) != letters

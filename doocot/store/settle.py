@@ -18,6 +18,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -185,21 +186,28 @@ def _remove(root: Root, number: int, _: int, paths: list[str]) -> None:
     """Removes the folders of a deleted mailbox, which was renamed away first: files, then folders, deepest last."""
     path = os.path.join(root.path, paths[0])
     rest = paths[1:]
-    stat = root.files.lstat(path)
-    if stat is not None:
-        names = root.files.names(path) if os.path.isdir(path) and not os.path.islink(path) else []
-        for name in names[:SLICE]:
-            child = os.path.join(path, name)
-            if os.path.isdir(child) and not os.path.islink(child):
-                rest.insert(0, os.path.relpath(child, root.path))
+    if root.files.lstat(path) is not None:
+        children = _first_children(path)
+        for name, is_folder in children:
+            if is_folder:
+                rest.insert(0, os.path.join(paths[0], name))
             else:
-                root.files.unlink(child)
-        if names:
+                root.files.unlink(os.path.join(path, name))
+        if children:
             rest.append(paths[0])
         elif os.path.isdir(path):
             root.files.rmdir(path)
-    with write(root.db) as writer:
-        _rest(writer, number, rest)
+    if rest != paths:
+        with write(root.db) as writer:
+            _rest(writer, number, rest)
+
+
+def _first_children(path: str) -> list[tuple[str, bool]]:
+    """Some SLICE names in a folder, and whether each is a folder: all names for each slice would be a square."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return []
+    with os.scandir(path) as entries:
+        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in islice(entries, SLICE)]
 
 
 def _rename(root: Root, number: int, mailbox: int, work: dict[str, Any]) -> None:
@@ -271,28 +279,30 @@ def _unsettled(
 ) -> tuple[list[_Row], int]:
     """The next SLICE rows whose names do not say their flags, and the UID to go on from (-1 at the end).
 
-    It looks at some LOOKED_AT rows only: writers wait meanwhile.
+    It looks at some LOOKED_AT rows only: writers wait meanwhile. Most often the first SLICE of them want new names.
     """
     letters = box.letters.split(" ") if box.letters else []
     batch: list[_Row] = []
     left = LOOKED_AT
     for low, high in ranges:
-        if high < start:
-            continue
-        found = rows(
-            connection,
-            "SELECT uid, flags, base, letters, target FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?"
-            " ORDER BY uid LIMIT ?",
-            (box.id, max(low, start), high, left),
-        )
-        for uid, flags, base, known, target in found:
-            if known is None or target is not None or _says_otherwise(root, connection, box, letters, flags, known):
-                batch.append(_Row(uid, flags, base, known, target))
-                if len(batch) == SLICE:
-                    return batch, uid + 1
-        left -= len(found)
-        if not left:
-            return batch, found[-1][0] + 1
+        while max(low, start) <= high:
+            found = rows(
+                connection,
+                "SELECT uid, flags, base, letters, target FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?"
+                " ORDER BY uid LIMIT ?",
+                (box.id, max(low, start), high, SLICE),
+            )
+            for uid, flags, base, known, target in found:
+                if known is None or target is not None or _says_otherwise(root, connection, box, letters, flags, known):
+                    batch.append(_Row(uid, flags, base, known, target))
+                    if len(batch) == SLICE:
+                        return batch, uid + 1
+            if not found:
+                break
+            start = found[-1][0] + 1
+            left -= len(found)
+            if left <= 0:
+                return batch, start
     return batch, -1
 
 
