@@ -7,6 +7,7 @@ supervisor is gone, and the worker stops as if told to.
 
 import asyncio
 import gc
+import math
 import os
 import resource
 import signal
@@ -77,7 +78,9 @@ class Worker:
         self._log: Log | None = None
         self._counters = attach_counters(self._events)
         self._pool = ThreadPoolExecutor(JOB_THREADS, thread_name_prefix="job")
-        net = Net(loop, self._pool, self._run(), Spin(loop.call_soon) if boot.spin else None, waiting=wakeups.waiting)
+        # Deliveries need both processors; only a client that is alone gains by polling for him.
+        spin = Spin(loop.call_soon, clients=1 if boot.number in boot.plan.serving("lmtp") else math.inf)
+        net = Net(loop, self._pool, self._run(), spin if boot.spin else None, waiting=wakeups.waiting)
         self.context = WorkerContext(boot.number, boot.plan.config, self._events, net, page, wakeups)
         self._contexts: dict[str, Contexts] = {}
         self._acceptors: dict[Listening, tuple[Acceptor, socket.socket]] = {}

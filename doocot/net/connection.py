@@ -163,7 +163,7 @@ class Connection(asyncio.Protocol):
         spin = self._spin
         if spin is not None:
             spin.ready += 1
-            if start - self._last < spin.near:
+            if start - self._last < spin.near and len(self._net.connections) <= spin.clients:
                 spin.quick(now)
         self._last = now
 

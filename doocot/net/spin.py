@@ -2,9 +2,11 @@
 
 Two thirds of a small command's round trip is the kernel waking an idle processor, once on each side. A client that
 sends its next command within `near` of the last reply will very likely do it again, so for `hold` the loop is kept
-polling. With more than one socket ready in one turn there is work enough without it, and polling stops.
+polling. With more than one socket ready in one turn there is work enough without it, and polling stops; with more than
+`clients` connections it does not begin.
 """
 
+import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -13,14 +15,19 @@ from typing import Any
 class Spin:
     """The polling of one loop. `ready` counts the sockets that had input since the last turn; connections raise it."""
 
-    __slots__ = ("_call_soon", "_on", "_until", "hold", "near", "ready")
+    __slots__ = ("_call_soon", "_on", "_until", "clients", "hold", "near", "ready")
 
     def __init__(
-        self, call_soon: Callable[[Callable[[], None]], Any], near: float = 150e-6, hold: float = 100e-6
+        self,
+        call_soon: Callable[[Callable[[], None]], Any],
+        near: float = 150e-6,
+        hold: float = 100e-6,
+        clients: float = math.inf,
     ) -> None:
         self._call_soon = call_soon
         self._on = False
         self._until = 0.0
+        self.clients = clients
         self.near = near
         self.hold = hold
         self.ready = 0

@@ -1,9 +1,11 @@
 """When the loop polls for a quick client, and when it stops."""
 
+import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
 import pytest
+from net_fakes import Client, drive, start
 
 from doocot.net import spin as module
 from doocot.net.spin import Spin
@@ -57,3 +59,25 @@ def test_one_poll_at_a_time() -> None:
     for _ in range(3):
         spin.quick(perf_counter())
     assert len(loop.ready) == 1
+
+
+@pytest.mark.parametrize(("others", "polls"), [(0, True), (1, False)])
+def test_with_more_clients_than_it_shall_have_it_does_not_begin(others: int, polls: bool) -> None:
+    class Counting(Spin):
+        begun = 0
+
+        def quick(self, now: float) -> None:
+            Counting.begun += 1
+
+    async def run() -> None:
+        server = await start(spin=True)
+        loop = asyncio.get_running_loop()
+        server.net.spin = Counting(loop.call_soon, near=60.0, clients=1)
+        clients = [await Client.connect(server) for _ in range(1 + others)]
+        for _ in range(3):
+            assert await clients[0].ask("NOOP") == "ok NOOP"
+        assert (Counting.begun > 0) is polls
+        for client in clients:
+            client.writer.close()
+
+    drive(run)
