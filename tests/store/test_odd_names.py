@@ -9,7 +9,8 @@ from store_house import House, open_house, text_of
 from doocot.mailbox.change import Operation
 from doocot.store import check, files, maildir_sync, settle, uidlist
 from doocot.store.files import AHEAD, Files
-from doocot.store.index.database import rows
+from doocot.store.index.database import rows, write
+from doocot.store.index.mailboxes import MAX_SIZE, recount
 from doocot.store.index.messages import FLAGGED, SEEN
 from doocot.store.maildir_names import UNKNOWN, name_sizes, sizes_of
 from doocot.store.root import take_notes
@@ -145,6 +146,25 @@ def test_sizes_of_fifteen_digits_are_believed() -> None:
     base = f"1.a,S={'9' * 15},W={'8' * 15}"
     assert name_sizes(base) == (10**15 - 1, int("8" * 15))
     assert sizes_of([base]) == ([10**15 - 1], [int("8" * 15)])
+
+
+def test_a_sum_of_absurd_sizes_stays_at_the_greatest_number(house: House) -> None:
+    house.save(["one", "two", "three"])
+    mailbox = house.row().id
+    with write(house.root.db) as writer:
+        writer.execute("UPDATE message SET size = ?", (MAX_SIZE // 2,))
+        assert recount(writer, mailbox).size == MAX_SIZE
+    house.save(["four"])
+    assert house.row().size == MAX_SIZE
+    assert list(check.check_root(house.root)) == []
+
+
+def test_a_sum_of_many_sizes_from_names_is_a_number(house: House) -> None:
+    for number in range(9_300):
+        Path(house.root.path, f"cur/{number}.a,S={'9' * 15},W={'9' * 15}:2,S").touch()
+    row = house.row()
+    with write(house.root.db) as writer:
+        assert recount(writer, row.id).size == MAX_SIZE
 
 
 @pytest.mark.parametrize("size", [AHEAD - 1, AHEAD, 4_000_000_000_000])

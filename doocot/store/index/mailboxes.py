@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from typing import Final
 
 import apsw
 
@@ -13,6 +14,8 @@ _COLUMNS = (
     "listed_to, reserved_uid, letters"
 )
 
+# Names of files may tell sizes whose sum is none: it stays at the greatest number64 of RFC 9051 §4.2, SQLite's integer.
+MAX_SIZE: Final = (1 << 63) - 1
 CREATED, DELETED, RENAMED, SUBSCRIBED = 10, 11, 12, 13
 
 
@@ -136,13 +139,14 @@ def recent_count(connection: apsw.Connection, row: MailboxRow) -> int:
 
 def count_mailbox(connection: apsw.Connection, mailbox: int) -> tuple[int, int, int]:
     """(unseen, deleted, size) counted from the rows; size is -1 while a message's size is not known."""
-    ((unseen, deleted, known, size, messages),) = rows(
+    ((unseen, deleted, known, high, low, messages),) = rows(
         connection,
-        "SELECT total(1 - (flags & 1)), total((flags >> 3) & 1), count(size), total(size), count(*) FROM message"
-        " WHERE mailbox = ?",
+        "SELECT total(1 - (flags & 1)), total((flags >> 3) & 1), count(size),"
+        " ifnull(sum(size >> 32), 0), ifnull(sum(size & 0xffffffff), 0), count(*) FROM message WHERE mailbox = ?",
         (mailbox,),
     )
-    return int(unseen), int(deleted), int(size) if known == messages else -1
+    size = min((high << 32) + low, MAX_SIZE)  # the sum itself might overflow
+    return int(unseen), int(deleted), size if known == messages else -1
 
 
 def raise_first_recent(writer: apsw.Connection, mailbox: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 
 from doocot.store.index.database import Database, cells, next_contents, next_position, rows
-from doocot.store.index.mailboxes import mailbox_by_id
+from doocot.store.index.mailboxes import MAX_SIZE, mailbox_by_id
 
 ADDED, FLAGS, EXPUNGED = 1, 2, 3
 ALL_BITS = 0xFFFFFFFF
@@ -158,12 +158,12 @@ def append(db: Database, writer: apsw.Connection, mailbox: int, new: Sequence[Ne
         unseen = sum(1 - (row[3] & 1) for row in fresh)
         deleted = sum((row[3] >> 3) & 1 for row in fresh)
         sizes = [row[7] for row in fresh]
-        size = -1 if None in sizes else sum(sizes)
+        size = -1 if None in sizes else min(sum(sizes), MAX_SIZE)
         writer.execute(
             "UPDATE mailbox SET uidnext = ?2, modseq = ?3, messages = messages + ?4,"
             " unseen = iif(unseen < 0, -1, unseen + ?5), deleted = iif(deleted < 0, -1, deleted + ?6),"
-            " size = iif(size < 0 OR ?7 < 0, -1, size + ?7) WHERE id = ?1",
-            (mailbox, uid, position, len(fresh), unseen, deleted, size),
+            " size = iif(size < 0 OR ?7 < 0, -1, min(size + ?7, ?8)) WHERE id = ?1",
+            (mailbox, uid, position, len(fresh), unseen, deleted, size, MAX_SIZE),
         )
         writer.execute(
             "INSERT INTO change(position, mailbox, kind, uids) VALUES(?, ?, ?, ?)",
