@@ -179,24 +179,22 @@ def list_files(root: Root, folder: str) -> Listing:
     """All message files. cur/ is read after new/, so a file that moves meanwhile is seen at least once, in cur/."""
     found: dict[str, str | None] = {}
     for name in _listable(root, f"{folder}/new"):
-        if name[0] != ".":
-            found[name.partition(":")[0]] = None
-    listed = _listable(root, f"{folder}/cur")
-    bases, letters = names.split_names(listed)
+        found[name.partition(":")[0]] = None
+    bases, letters = names.split_names(_listable(root, f"{folder}/cur"))
     found.update(zip(bases, letters, strict=True))
-    for name in [name for name in found if name[:1] == "."]:
-        del found[name]
     return Listing(found)
 
 
 def _listable(root: Root, folder: str) -> list[str]:
-    """The names in a folder without those that neither the index nor dovecot-uidlist can hold.
+    """The names in a folder without hidden ones, and those that neither the index nor dovecot-uidlist can hold.
 
     Dovecot too leaves a name with a line feed alone; without a base name nothing identifies the message. Renaming such
     a file is the administrator's to do.
     """
     found = root.files.names(folder)
     joined = "/".join(["", *found])
+    if "/." in joined:
+        found = [name for name in found if name[0] != "."]
     if joined.isascii() and "\n" not in joined and "/:" not in joined:
         return found
     good = [name for name in found if "\n" not in name and name[0] != ":" and _is_text(name)]

@@ -56,9 +56,12 @@ def parse_name(name: str | bytes, separator: str = INFO_SEPARATOR) -> MessageNam
 
 def split_names(names: Sequence[str], separator: str = INFO_SEPARATOR) -> tuple[list[str], list[str]]:
     """Bases and letters of many names as columns."""
-    pairs = split_pairs("/".join([*names, ""]), separator, separator + "2,", "/")
+    text = "/".join([*names, ""])
+    del names  # whose memory the columns can take: to get new pages from the kernel takes as long as filling them
+    pairs = split_pairs(text, separator, separator + "2,", "/")
     if pairs is not None:
         return pairs
+    names = text.split("/")[:-1]
     parts = [name.partition(separator + "2,") for name in names]
     bases = [part[0] for part in parts]
     if separator not in "/".join(bases):

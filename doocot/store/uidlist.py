@@ -91,10 +91,10 @@ def read(files: Files, folder: str, before: UidList | None = None) -> UidList | 
         if before is not None and seen is not None and _grown(seen, signature) and not before.rewrite:
             data = files.pread(fd, signature.size - seen.size, seen.size)
             return _merge(before, path, os.fsdecode(data), signature)
-        data = files.pread(fd, signature.size, 0)
+        text = os.fsdecode(files.pread(fd, signature.size, 0))
     finally:
         files.close(fd)
-    return replace(parse(os.fsdecode(data), path), signature=signature)
+    return replace(parse(text, path), signature=signature)
 
 
 def parse(text: str, path: str = FILE_NAME) -> UidList:
