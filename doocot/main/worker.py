@@ -13,10 +13,8 @@ import resource
 import signal
 import socket
 import sys
-import threading
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import ip_network
@@ -33,6 +31,7 @@ from doocot.events.log import Log, attach_log
 from doocot.main.channel import Channel, Message, close_all, receive, take
 from doocot.main.logs import log_settings
 from doocot.main.plan import Listening, Plan
+from doocot.main.scheduling import BACKGROUND_NICE, JOB_NICE, loop_goes_first, thread_pool
 from doocot.main.services import ProtocolRow, WorkerContext, protocol_table
 from doocot.net.connection import Connection, Net, Service
 from doocot.net.limits import Gate, Limits
@@ -49,8 +48,6 @@ SHUTTING_DOWN: Final = "Server shutting down."
 DRAIN: Final = 10.0  # seconds for replies under way when the server stops
 JOB_THREADS: Final = 8
 BACKGROUND_THREADS: Final = 4
-BACKGROUND_NICE: Final = 10
-SWITCH: Final = 0.0005  # seconds that a Job on a thread may keep the interpreter from the loop; Python has 5 ms
 _COLLECT: Final = 10.0  # seconds between garbage collections
 _FRAMES: Final = 6
 _RESERVED: Final = 512  # descriptors for files and indexes, which connections must not take
@@ -77,7 +74,7 @@ class Worker:
         self._events = Events()
         self._log: Log | None = None
         self._counters = attach_counters(self._events)
-        self._pool = ThreadPoolExecutor(JOB_THREADS, thread_name_prefix="job")
+        self._pool = thread_pool(JOB_THREADS, "job", JOB_NICE)
         # Deliveries need both processors; only a client that is alone gains by polling for him.
         spin = Spin(loop.call_soon, clients=1 if boot.number in boot.plan.serving("lmtp") else math.inf)
         net = Net(loop, self._pool, self._run(), spin if boot.spin else None, waiting=wakeups.waiting)
@@ -282,11 +279,6 @@ def _networks(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ip_network(text, strict=False) for text in texts)
 
 
-def behind_others() -> None:
-    """A thread for work after the answer (file names, uidlist) leaves the processor to whoever is waited for."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICE)
-
-
 async def collect_garbage(period: float = _COLLECT) -> None:
     """Collect between commands. What is there after start is frozen; a full collection waits for every tenth time."""
     gc.collect()
@@ -302,7 +294,7 @@ async def _serve(sock: socket.socket, boot: Boot, descriptors: list[int]) -> Non
     page = GenerationPage(descriptors[0], boot.processes, boot.number)
     senders = [socket.socket(fileno=descriptor) for descriptor in descriptors[2 : 2 + boot.processes]]
     wakeups = Wakeups(socket.socket(fileno=descriptors[1]), senders, page)
-    loop.set_default_executor(ThreadPoolExecutor(BACKGROUND_THREADS, "background", behind_others))
+    loop.set_default_executor(thread_pool(BACKGROUND_THREADS, "background", BACKGROUND_NICE))
     worker = Worker(loop, boot, page, wakeups)
     worker.configure(boot, descriptors[2 + boot.processes :])
     wakeups.listen(loop)
@@ -323,7 +315,7 @@ async def _serve(sock: socket.socket, boot: Boot, descriptors: list[int]) -> Non
 
 def main(descriptor: int) -> None:
     """Serve until told to stop."""
-    sys.setswitchinterval(SWITCH)
+    loop_goes_first()
     spare_memory()
     sock = socket.socket(fileno=descriptor)
     received = receive(sock)

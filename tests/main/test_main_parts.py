@@ -5,6 +5,8 @@ import os
 import socket
 import ssl
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -190,3 +192,19 @@ def test_embedded_greeting_has_a_line_for_each_address_and_commands_to_try(tmp_p
     assert f'curl --cacert {tmp_path}/tls/cert.pem -u demo:abcd-efgh "imaps://127.0.0.1:1993/INBOX;UID=1"' in text
     assert "swaks --protocol LMTP --server 127.0.0.1 --port 1024 --to demo" in text
     assert "abcd-efgh" not in greeting(source, addresses, "")
+
+
+def test_threads_leave_the_processor_to_the_loop() -> None:
+    """In a process of its own: what is given up cannot be taken back."""
+    program = (
+        "import os\n"
+        "from doocot.main.scheduling import loop_goes_first, thread_pool\n"
+        "loop_goes_first()\n"
+        "with thread_pool(2, 'test', 5) as pool:\n"
+        "    what = lambda: (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))\n"
+        "    print(pool.submit(what).result(), what(), len(pool._threads))\n"
+    )
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    thread, loop = (os.SCHED_BATCH, max(5, before)), (os.SCHED_OTHER, before)
+    assert done.stdout == f"{thread} {loop} 2\n"
