@@ -1,6 +1,6 @@
-"""Deliveries of a process that serves LMTP: what arrives in one turn of the loop is saved together, with two syncs.
+"""Deliveries of a process that serves LMTP: what arrives while a batch is under way is the next, with two syncs.
 
-Only the syncs are done by threads: one that saves beside the loop hands the interpreter to and fro at every system
+Only syncs are done by threads: one that saves beside the loop hands the interpreter to and fro at every system
 call, which took half of the time. What cannot be done at once (a lock that somebody has, a root that is not open, a
 mailbox that is new, a large message, a file system where syncfs is slow) is saved by threads all the same.
 """
@@ -23,8 +23,8 @@ from doocot.store.save import synced
 from doocot.wire.flow import Job
 
 MOST: Final = 200  # deliveries in one batch
-FLIGHTS: Final = 2  # batches under way side by side: one computes while the other waits for the disk
-SLOW: Final = 0.05  # seconds that a sync may take on the loop, for a client that is alone
+APART: Final = 2  # batches on threads side by side
+SLOW: Final = 0.05  # seconds that a sync may take on the loop: a brief one, or any for a client that is alone
 SLOW_PAUSE: Final = 10.0  # seconds for which threads sync after that
 COMMITS: Final = 8  # commits of one batch on a thread that are under way side by side
 
@@ -74,12 +74,12 @@ class Deliveries:
     alone: Callable[[], bool]  # whether the process has one client only
     _waiting: list[_Waiting] = field(default_factory=list)
     _due: bool = False
-    _flights: int = 0
+    _flying: bool = False
     _slow_until: float = 0.0
-    _syncs: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(FLIGHTS, "sync"))
+    _syncs: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "sync"))
     _apart: list[_Waiting] = field(default_factory=list)
     _running: int = 0
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(FLIGHTS, "deliver"))
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(APART, "deliver"))
     _commits: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(COMMITS, "commit"))
 
     def save_batch(self, deliveries: list[Delivery]) -> Job:
@@ -99,7 +99,7 @@ class Deliveries:
 
     def _turn(self) -> None:
         self._due = False
-        if self._flights >= FLIGHTS:
+        if self._flying:
             return  # what waits is the next batch
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         if self._waiting:
@@ -124,15 +124,18 @@ class Deliveries:
                 one.give(_INTERNAL)
             raise
         if ready:
-            self._flights += 1
+            self._flying = True
             self._advance(_Flight(saving_now(opened, self.services.roots.names), ready, [one.mail for one in opened]))
         self._start()
 
     def _advance(self, flight: "_Flight", error: BaseException | None = None) -> None:
-        """On to its next sync, or its end. With one client there is nobody who would wait for the loop."""
+        """On to its next sync, or its end. With one client there is nobody who would wait for the loop.
+
+        With several a brief sync is over before a thread had begun it.
+        """
         try:
             sync = next(flight.steps) if error is None else flight.steps.throw(error)
-            while self.alone() and monotonic() >= self._slow_until:
+            while (sync.brief or self.alone()) and monotonic() >= self._slow_until:
                 started = monotonic()
                 sync = synced(flight.steps, sync)
                 if monotonic() - started > SLOW:
@@ -143,11 +146,11 @@ class Deliveries:
             self._landed(flight, [_INTERNAL] * len(flight.ready))
             raise  # for the log: the loop's exception handler writes it
         else:
-            running = self.services.loop.run_in_executor(self._syncs, sync)
+            running = self.services.loop.run_in_executor(self._syncs, sync.call)
             running.add_done_callback(lambda done: self._advance(flight, done.exception()))
 
     def _landed(self, flight: "_Flight", results: Sequence[SaveResult | Busy]) -> None:
-        self._flights -= 1
+        self._flying = False
         for one, result in zip(flight.ready, results, strict=True):
             if isinstance(result, Busy):
                 self._apart.append(one)
@@ -166,7 +169,7 @@ class Deliveries:
     # On threads.
 
     def _start(self) -> None:
-        while self._apart and self._running < FLIGHTS:
+        while self._apart and self._running < APART:
             batch, self._apart = self._apart[:MOST], self._apart[MOST:]
             self._running += 1
             running = self.services.loop.run_in_executor(self._threads, self._save, [one.delivery for one in batch])

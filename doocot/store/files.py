@@ -302,12 +302,13 @@ class Files:
         """
         if self._write_out is not None:
             self._write_out(fds)
-        elif self._is_ordered(file_system):
+        elif self.is_ordered(file_system):
             _write_out(fds)
         else:
             self.sync_batch(fds, file_system)
 
-    def _is_ordered(self, file_system: int) -> bool:
+    def is_ordered(self, file_system: int) -> bool:
+        """Whether names cannot overtake what was written out on the file system of this open file."""
         device = self._calls.fstat(file_system).st_dev
         if device not in self._ordered:
             self._ordered[device] = file_system_type(file_system) in ORDERED_JOURNALS

@@ -144,7 +144,14 @@ def in_turn(steps: Sequence[Callable[[], None]]) -> None:
         step()
 
 
-Sync: TypeAlias = Callable[[], None]
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """To be called wherever waiting does no harm. A `brief` one waits for the disk, but not for its journal."""
+
+    call: Callable[[], None]
+    brief: bool = False
+
+
 Saving: TypeAlias = Generator[Sync, None, list[Result | MailError | Busy]]
 
 
@@ -171,7 +178,8 @@ def saving(
             _guarded(one, partial(_write, one, maker))
         for volume in volumes.values():
             sync = _write_out if all(one.at_once for one in volume.saving) else _sync_files
-            yield from _together(volume.saving, partial(sync, volume.fd))
+            brief = sync is _write_out and volume.saving[0].request.root.files.is_ordered(volume.fd)
+            yield from _together(volume.saving, partial(sync, volume.fd), brief=brief)
         apart = [one for one in batch if not one.at_once]
         for one in apart:
             _guarded(one, partial(_move, one))
@@ -222,18 +230,20 @@ def finish(steps: Generator[Sync, None, Results]) -> Results:
 def synced(steps: Generator[Sync, None, Results], sync: Sync) -> Sync:
     """Does one sync, tells the steps of it, and gives the next. Raises StopIteration after the last."""
     try:
-        sync()
+        sync.call()
     except OSError as error:
         return steps.throw(error)
     return next(steps)
 
 
-def _together(batch: Sequence[_Saving], sync: Callable[[Sequence[_Saving]], None]) -> Generator[Sync, None, None]:
+def _together(
+    batch: Sequence[_Saving], sync: Callable[[Sequence[_Saving]], None], *, brief: bool = False
+) -> Generator[Sync, None, None]:
     """A sync for all that are alive."""
     alive = [one for one in batch if one.error is None]
     try:
         if alive:
-            yield partial(sync, alive)
+            yield Sync(partial(sync, alive), brief)
     except OSError as error:
         for one in alive:
             one.error = disk_error(error, one.folder)
