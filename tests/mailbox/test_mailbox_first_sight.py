@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from doocot.mailbox import view
+from doocot.mailbox.ahead import WINDOW
+from doocot.mailbox.fetch import ROWS, ROWS_WITH_FILES
 from doocot.mailbox.view import Live
 from doocot.store import maildir_sync, recovery
 from doocot.store.files import Files, MailFsync
@@ -91,3 +93,9 @@ def test_first_sight_with_a_recovery_file_reads_what_that_restored(mail: Path) -
     again, imported = maildir_sync.look(root, "INBOX")
     assert (again.guid, again.messages, imported) == (row.guid, row.messages, None)
     close_root(root)
+
+
+def test_windows_hold_whole_pieces() -> None:
+    """Else a piece reaches into a window whose Facts are not there, and those of all that follow are asked for twice."""
+    assert WINDOW % ROWS == 0
+    assert WINDOW % ROWS_WITH_FILES == 0
