@@ -96,6 +96,6 @@ def test_first_sight_with_a_recovery_file_reads_what_that_restored(mail: Path) -
 
 
 def test_windows_hold_whole_pieces() -> None:
-    """Else a piece reaches into a window whose Facts are not there, and those of all that follow are asked for twice."""
+    """Else a piece reaches into a window whose Facts are not there, and all that follow are computed twice."""
     assert WINDOW % ROWS == 0
     assert WINDOW % ROWS_WITH_FILES == 0
