@@ -11,8 +11,8 @@ from doocot.main.identity import Identity
 
 CAP_DAC_READ_SEARCH: Final = 2  # read any file and look into any folder; write none
 # What the supervisor binds, gives away, reads and starts with: files of others (0 to 3), signals to others (5), other
-# ids for what it starts (6, 7), taking capabilities from those (8), ports below 1024 (10).
-SUPERVISOR: Final = (0, 1, CAP_DAC_READ_SEARCH, 3, 5, 6, 7, 8, 10)
+# ids for what it starts (6, 7), taking capabilities from those (8), ports below 1024 (10), loops that go first (23).
+SUPERVISOR: Final = (0, 1, CAP_DAC_READ_SEARCH, 3, 5, 6, 7, 8, 10, 23)
 
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_KEEPCAPS: Final = 8

@@ -2,9 +2,11 @@
 
 A thread that the loop wakes may take its processor until the next tick of the kernel (4 ms at 250 Hz), another
 processor idle or not. So threads are nice, of the batch policy (which does not preempt who wakes it), and the loop asks
-for a short time slice, with which Linux lets it run at once when it wakes (6.12 and later; before, nothing is lost).
+for a short time slice, with which Linux lets it run at once when it wakes (6.12 and later; before, nothing is lost). A
+server that runs as root prefers the loops that clients wait for.
 """
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -12,6 +14,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+LOOP_NICE: Final = -10  # loops of those who read and write mail
 JOB_NICE: Final = 5  # threads that a client waits for
 BACKGROUND_NICE: Final = 10  # threads that nobody waits for
 SWITCH: Final = 0.0001  # seconds that a thread may keep the interpreter from the loop; Python has 5 ms
@@ -49,6 +52,12 @@ def loop_goes_first() -> None:
             runtime=SLICE,
         )
         ctypes.CDLL(None).syscall(call, 0, ctypes.byref(wanted), 0)
+
+
+def prefer(pid: int) -> None:
+    """Prefers the loop of this process, not its threads. It may have ended, and who is not root may not do so."""
+    with contextlib.suppress(PermissionError, ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, LOOP_NICE)
 
 
 def thread_pool(threads: int, name: str, nice: int) -> ThreadPoolExecutor:

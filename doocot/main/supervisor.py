@@ -31,6 +31,7 @@ from doocot.main.logs import log_settings
 from doocot.main.names import CONTROL, WAKEUP
 from doocot.main.notify import Notifier
 from doocot.main.plan import Listening, Plan, left_out, make_plan
+from doocot.main.scheduling import prefer
 from doocot.main.services import TABLE
 from doocot.main.sockets import Sockets
 from doocot.main.worker import DRAIN, Boot
@@ -267,6 +268,8 @@ class Supervisor:
             close_all(descriptors)
             match message.get("op"):
                 case "ready":
+                    if number not in self._plan.serving("lmtp"):
+                        prefer(self._children[number].pid)
                     self._children[number].ready.set()
                 case "login":
                     self._login(number, message)

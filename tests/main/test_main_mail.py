@@ -20,6 +20,7 @@ from main_fakes import TIMEOUT, Client, Server, serving
 
 from doocot.main.children import can_run
 from doocot.main.identity import Identity
+from doocot.main.scheduling import LOOP_NICE
 from doocot.net.tls import ensure_self_signed
 
 ROOT = os.geteuid() == 0
@@ -315,7 +316,8 @@ def test_processes_have_no_privileges_but_those_of_the_table(tmp_path: Path) -> 
             assert status(auth_pid(server), "Uid").split()[0] not in ("0", str(UID))
             assert status(worker, "CapEff") == "0000000000000000"
             assert status(worker, "Uid").split() == [str(UID)] * 4
-            assert int(status(server.process.pid, "CapEff"), 16) & ~0x5EF == 0
+            assert int(status(server.process.pid, "CapEff"), 16) & ~0x8005EF == 0
+            assert os.getpriority(os.PRIO_PROCESS, worker) == LOOP_NICE
         for pid, expected in ((worker, False), (auth_pid(server), True)):
             assert in_memory(pid, secret) == expected
 
