@@ -24,7 +24,7 @@ from doocot.wire.flow import Job
 
 MOST: Final = 200  # deliveries in one batch
 APART: Final = 2  # batches on threads side by side
-SLOW: Final = 0.05  # seconds that a sync may take on the loop: a brief one, or any for a client that is alone
+SLOW: Final = 0.05  # seconds that a sync may take on the loop, for a client that is alone
 SLOW_PAUSE: Final = 10.0  # seconds for which threads sync after that
 COMMITS: Final = 8  # commits of one batch on a thread that are under way side by side
 
@@ -129,13 +129,10 @@ class Deliveries:
         self._start()
 
     def _advance(self, flight: "_Flight", error: BaseException | None = None) -> None:
-        """On to its next sync, or its end. With one client there is nobody who would wait for the loop.
-
-        With several a brief sync is over before a thread had begun it.
-        """
+        """On to its next sync, or its end. With one client there is nobody who would wait for the loop."""
         try:
             sync = next(flight.steps) if error is None else flight.steps.throw(error)
-            while (sync.brief or self.alone()) and monotonic() >= self._slow_until:
+            while self.alone() and monotonic() >= self._slow_until:
                 started = monotonic()
                 sync = synced(flight.steps, sync)
                 if monotonic() - started > SLOW:
@@ -146,7 +143,7 @@ class Deliveries:
             self._landed(flight, [_INTERNAL] * len(flight.ready))
             raise  # for the log: the loop's exception handler writes it
         else:
-            running = self.services.loop.run_in_executor(self._syncs, sync.call)
+            running = self.services.loop.run_in_executor(self._syncs, sync)
             running.add_done_callback(lambda done: self._advance(flight, done.exception()))
 
     def _landed(self, flight: "_Flight", results: Sequence[SaveResult | Busy]) -> None:

@@ -26,6 +26,8 @@ from doocot.errors import Kind, MailError
 FSYNC_UP_TO = 1  # files; a second fsync costs as much as one syncfs, 0.25 ms on the disk where this was measured
 SLOW_SYNCFS = 0.1  # seconds after which other programs' dirty pages are thought to be in the way
 SLOW_SYNCFS_PAUSE = 60.0
+SLOW_WRITE_OUT = 0.05  # seconds after which the loop shall not wait for it
+SLOW_WRITE_OUT_PAUSE = 10.0
 SYNCFS_REPORTS_ERRORS = (5, 8)  # the first kernel whose syncfs returns write-back errors
 
 # statfs(2) f_type of file systems whose journal has names in their order, and after the blocks and sizes of files that
@@ -99,7 +101,16 @@ PRIVATE = Modes()
 class Files:
     """The file calls of one store."""
 
-    __slots__ = ("_at_once", "_calls", "_mail_fsync", "_ordered", "_syncfs", "_syncfs_after", "_write_out")
+    __slots__ = (
+        "_at_once",
+        "_calls",
+        "_mail_fsync",
+        "_ordered",
+        "_syncfs",
+        "_syncfs_after",
+        "_write_out",
+        "_write_out_after",
+    )
 
     def __init__(
         self,
@@ -120,6 +131,7 @@ class Files:
         self._at_once = at_once and mail_fsync is not MailFsync.NEVER and kernel_version() >= SYNCFS_REPORTS_ERRORS
         self._syncfs_after = 0.0
         self._write_out = write_out
+        self._write_out_after = 0.0
         self._ordered: dict[int, bool] = {}  # by device
 
     # -- opening and closing
@@ -294,25 +306,34 @@ class Files:
             for fd in fds:
                 self._calls.fsync(fd)
 
-    def write_out(self, fds: Sequence[int], file_system: int) -> None:
-        """Puts new files on disk before any name that they are given from now on; for `sync_all` after the renames.
-
-        With an ordered journal that takes no commit of the journal, which is most of what a sync costs; elsewhere it is
-        `sync_batch`. Errors as there.
-        """
+    def is_brief(self, file_system: int) -> bool:
+        """Whether `write_out` keeps its promise on the file system of this open file, and was quick when last used."""
         if self._write_out is not None:
-            self._write_out(fds)
-        elif self.is_ordered(file_system):
-            _write_out(fds)
-        else:
-            self.sync_batch(fds, file_system)
-
-    def is_ordered(self, file_system: int) -> bool:
-        """Whether names cannot overtake what was written out on the file system of this open file."""
+            return True
         device = self._calls.fstat(file_system).st_dev
         if device not in self._ordered:
             self._ordered[device] = file_system_type(file_system) in ORDERED_JOURNALS
-        return self._ordered[device]
+        return self._ordered[device] and time.monotonic() >= self._write_out_after
+
+    def begin_write_out(self, fd: int) -> None:
+        """Has the bytes of a new file on their way to the disk, and does not wait for them."""
+        if self._write_out is None:
+            _sync_file_range(fd, _WRITE)
+
+    def write_out(self, fds: Sequence[int]) -> None:
+        """Puts new files on disk before any name that they are given from now on; for `sync_all` after the renames.
+
+        It takes no commit of the journal, which is most of what a sync costs. Errors as in `sync_batch`.
+        """
+        if self._write_out is not None:
+            self._write_out(fds)
+            return
+        started = time.monotonic()
+        for fd in fds:
+            _sync_file_range(fd, _WRITE_AND_WAIT)
+        ended = time.monotonic()
+        if ended - started > SLOW_WRITE_OUT:
+            self._write_out_after = ended + SLOW_WRITE_OUT_PAUSE
 
     def syncs_at_once(self) -> bool:
         """Whether `sync_all` may be used at this time: it reports errors, and was quick when last used."""
@@ -447,14 +468,8 @@ def _syncfs(fd: int) -> None:
     _checked(_libc().syncfs(fd))
 
 
-def _write_out(fds: Sequence[int]) -> None:
-    """sync_file_range(2): all begin before the first is waited for."""
-    call = _libc().sync_file_range
-    if len(fds) > 1:
-        for fd in fds:
-            _checked(call(fd, _START, _TO_THE_END, _WRITE))
-    for fd in fds:
-        _checked(call(fd, _START, _TO_THE_END, _WRITE_AND_WAIT))
+def _sync_file_range(fd: int, flags: int) -> None:
+    _checked(_libc().sync_file_range(fd, _START, _TO_THE_END, flags))
 
 
 _START = _TO_THE_END = ctypes.c_int64(0)

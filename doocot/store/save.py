@@ -8,8 +8,9 @@
 | all synced | file in new/ or cur/ | rows, Change | acknowledged |
 
 The last sync is one syncfs for all names and indexes of a batch; before it, writing out the files is enough where names
-cannot overtake what was written out (`Files.write_out`). Where the kernel does not report the errors of syncfs, or it
-was slow lately (other programs' writes go with it), files, folders and commits are synced each for itself.
+cannot overtake what was written out (`Files.write_out`), and the rows are made meanwhile. Where the kernel does not
+report the errors of syncfs, or it was slow lately (other programs' writes go with it), files, folders and commits are
+synced each for itself.
 """
 
 import errno
@@ -126,6 +127,7 @@ class _Saving:
     written: list[Written] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
     at_once: bool = False  # names and index are put on disk with those of others
+    brief: bool = False  # and the files are only written out, while the rows are made
     error: MailError | Busy | None = None
     result: Result | None = None
 
@@ -144,14 +146,7 @@ def in_turn(steps: Sequence[Callable[[], None]]) -> None:
         step()
 
 
-@dataclass(frozen=True, slots=True)
-class Sync:
-    """To be called wherever waiting does no harm. A `brief` one waits for the disk, but not for its journal."""
-
-    call: Callable[[], None]
-    brief: bool = False
-
-
+Sync: TypeAlias = Callable[[], None]
 Saving: TypeAlias = Generator[Sync, None, list[Result | MailError | Busy]]
 
 
@@ -177,9 +172,7 @@ def saving(
             _guarded(one, partial(_place, one, volumes, wait))
             _guarded(one, partial(_write, one, maker))
         for volume in volumes.values():
-            sync = _write_out if all(one.at_once for one in volume.saving) else _sync_files
-            brief = sync is _write_out and volume.saving[0].request.root.files.is_ordered(volume.fd)
-            yield from _together(volume.saving, partial(sync, volume.fd), brief=brief)
+            yield from _together([one for one in volume.saving if not one.brief], partial(_sync_files, volume.fd))
         apart = [one for one in batch if not one.at_once]
         for one in apart:
             _guarded(one, partial(_move, one))
@@ -230,20 +223,18 @@ def finish(steps: Generator[Sync, None, Results]) -> Results:
 def synced(steps: Generator[Sync, None, Results], sync: Sync) -> Sync:
     """Does one sync, tells the steps of it, and gives the next. Raises StopIteration after the last."""
     try:
-        sync.call()
+        sync()
     except OSError as error:
         return steps.throw(error)
     return next(steps)
 
 
-def _together(
-    batch: Sequence[_Saving], sync: Callable[[Sequence[_Saving]], None], *, brief: bool = False
-) -> Generator[Sync, None, None]:
+def _together(batch: Sequence[_Saving], sync: Callable[[Sequence[_Saving]], None]) -> Generator[Sync, None, None]:
     """A sync for all that are alive."""
     alive = [one for one in batch if one.error is None]
     try:
         if alive:
-            yield Sync(partial(sync, alive), brief)
+            yield partial(sync, alive)
     except OSError as error:
         for one in alive:
             one.error = disk_error(error, one.folder)
@@ -262,24 +253,22 @@ def _place(one: _Saving, volumes: dict[int, _Volume], wait: bool) -> None:
     if volume is None:
         volume = volumes[stat.st_dev] = _Volume(root.files.open(one.folder, os.O_RDONLY | os.O_DIRECTORY), [])
     volume.saving.append(one)
+    one.brief = one.at_once and root.files.is_brief(volume.fd)
 
 
 def _write(one: _Saving, maker: NameMaker) -> None:
     root = one.request.root
     for message in one.request.incoming:
-        one.written.append(write_message(root, one.folder, maker, message, one.modes))
-
-
-def _write_out(file_system: int, alive: Sequence[_Saving]) -> None:
-    alive[0].request.root.files.write_out(_fds(alive), file_system)
+        written = write_message(root, one.folder, maker, message, one.modes)
+        written.letters = letters_for(message.flags) if message.flags or message.keywords else None
+        one.written.append(written)
+        if one.brief:
+            root.files.begin_write_out(written.fd)
 
 
 def _sync_files(file_system: int, alive: Sequence[_Saving]) -> None:
-    alive[0].request.root.files.sync_batch(_fds(alive), file_system)
-
-
-def _fds(alive: Sequence[_Saving]) -> list[int]:
-    return [message.fd for one in alive for message in one.written]
+    fds = [message.fd for one in alive for message in one.written]
+    alive[0].request.root.files.sync_batch(fds, file_system)
 
 
 def _sync_all(file_system: int, alive: Sequence[_Saving]) -> None:
@@ -289,8 +278,6 @@ def _sync_all(file_system: int, alive: Sequence[_Saving]) -> None:
 def _move(one: _Saving) -> None:
     """tmp/ to its place: new/ when there is nothing to say in the name, cur/ otherwise."""
     for message in one.written:
-        incoming = message.incoming
-        message.letters = letters_for(incoming.flags) if incoming.flags or incoming.keywords else None
         target = maildir.file_path(one.folder, message.base, message.letters)
         one.request.root.files.rename(message.path, target)
         one.moved.append(target)
@@ -305,14 +292,13 @@ def _sync_names(one: _Saving) -> None:
 def _commit(one: _Saving, wait: bool) -> None:
     """The rows; on disk when this returns, or with the next `_sync_all`.
 
-    In that case the files get their names inside the transaction: when it cannot begin, nobody has seen them.
+    In that case the files get their names inside the transaction: when it cannot begin, nobody has seen them. Their
+    bytes were on the way to the disk while the rows were made.
     """
     request = one.request
     root = request.root
 
     def commit(writer: apsw.Connection) -> Result:
-        if one.at_once:
-            _move(one)
         sets = {message.incoming.keywords: 0 for message in one.written}
         for names in sets:
             sets[names] = intern_set(writer, names)
@@ -330,6 +316,10 @@ def _commit(one: _Saving, wait: bool) -> None:
         if any(message.incoming.keywords for message in one.written):  # their letters are not in the name yet
             uids_text = format_ranges(ranges_of(sorted(uids)))
             settle.add_intent(writer, settle.RENAME, request.mailbox, {"uids": uids_text})
+        if one.brief:
+            root.files.write_out([message.fd for message in one.written])
+        if one.at_once:
+            _move(one)
         return validity, uids
 
     one.result = giving_uids(root, request.mailbox, len(one.written), commit, durable=not one.at_once, wait=wait)

@@ -75,24 +75,29 @@ def test_batches_go_through_one_syncfs_until_it_is_slow(tmp_path: Path, monkeypa
     assert (calls.synced, whole) == (3, [5, 5])
 
 
-def test_written_out_is_not_synced_where_the_journal_is_ordered(
+def test_writing_out_is_enough_where_the_journal_is_ordered_and_the_disk_quick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for magic, synced in ((module.ORDERED_JOURNALS[0], 0), (0x9123683E, 1)):
-        monkeypatch.setattr(module, "file_system_type", lambda place, magic=magic: magic)
-        calls = Counting()
-        with (tmp_path / "file").open("wb") as file:
-            file.write(b"x")
-            file.flush()
-            Files(calls=calls).write_out([file.fileno()], file.fileno())
-        assert calls.synced == synced
+    with (tmp_path / "file").open("wb", buffering=0) as file:
+        file.write(b"x")
+        for magic, brief in ((module.ORDERED_JOURNALS[0], True), (0x9123683E, False)):
+            monkeypatch.setattr(module, "file_system_type", lambda place, magic=magic: magic)
+            files = Files()
+            assert files.is_brief(file.fileno()) is brief
+        monkeypatch.setattr(module, "file_system_type", lambda place: module.ORDERED_JOURNALS[0])
+        files = Files()
+        assert files.is_brief(file.fileno())
+        monkeypatch.setattr(module, "SLOW_WRITE_OUT", -1.0)
+        files.begin_write_out(file.fileno())
+        files.write_out([file.fileno()])
+        assert not files.is_brief(file.fileno())
 
 
 def test_writing_out_reports_errors() -> None:
     reader, writer = os.pipe()
     try:
         with pytest.raises(OSError, match="Illegal seek"):
-            module._write_out([writer])
+            Files().write_out([writer])
     finally:
         os.close(reader)
         os.close(writer)

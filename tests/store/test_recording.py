@@ -49,7 +49,7 @@ def save_in_order(rec: Recording, folder: Path, *, named_first: bool = False) ->
     rec.files.write(fd, NEW)
     if named_first:
         rec.files.rename(str(folder / "file.tmp"), str(folder / "file"))
-    rec.files.write_out([fd], fd)
+    rec.files.write_out([fd])
     if not named_first:
         rec.files.rename(str(folder / "file.tmp"), str(folder / "file"))
     rec.files.sync_all(fd)

@@ -83,10 +83,10 @@ def seen(house: House) -> dict[str, list[str]]:
     return {name: sorted(house.messages(name).values()) for name in names}
 
 
-def calls_of(memory: Path, request: Callable[[House], None]) -> tuple[int, int]:
+def calls_of(memory: Path, request: Callable[[House], None], ordered: bool) -> tuple[int, int]:
     """The numbers of the first and the last call that belong to the request and its file work."""
     prepared(memory / "count")
-    with recording(memory / "count", memory) as rec:
+    with recording(memory / "count", memory, ordered=ordered) as rec:
         house = open_house(memory / "count", rec.files, rec.vfs)
         first = len(rec.calls)
         do(house, rec, request)
@@ -106,11 +106,12 @@ def do(house: House, rec: Recording, request: Callable[[House], None]) -> bool:
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EACCES])
 @pytest.mark.parametrize("request_", list(AFTER), ids=lambda request: request.__name__)
 def test_failing_call(memory: Path, request_: Callable[[House], None], error: int) -> None:
-    first, last = calls_of(memory, request_)
+    ordered = error == errno.EIO  # the kind of disk makes few calls different: not all of them for each error
+    first, last = calls_of(memory, request_, ordered)
     for number in range(first, last):
         folder = memory / str(number)
         prepared(folder)
-        with recording(folder, memory, fail_at=number, error=error) as rec:
+        with recording(folder, memory, fail_at=number, error=error, ordered=ordered) as rec:
             house = open_house(folder, rec.files, rec.vfs)
             refused = False
             try:

@@ -324,8 +324,8 @@ NEEDED = {
 _BYTES = "the bytes of a message"
 NEEDED_ON = {
     "apart": {"save finish _sync_files": _BYTES, "save finish _guarded _sync_names": "its name"},
-    "at_once": {"save finish _write_out sync_batch": _BYTES, "save finish _sync_all": "its name and its row"},
-    "ordered": {"save finish _write_out": _BYTES, "save finish _sync_all": "its name and its row"},
+    "at_once": {"save finish _sync_files": _BYTES, "save finish _sync_all": "its name and its row"},
+    "ordered": {"save.py._commit write_out": _BYTES, "save finish _sync_all": "its name and its row"},
 }
 
 # These are not, and why they stay.
