@@ -14,7 +14,6 @@ from doocot.store.index.mailboxes import MAX_SIZE, mailbox_by_id
 ADDED, FLAGS, EXPUNGED = 1, 2, 3
 ALL_BITS = 0xFFFFFFFF
 TOGETHER = 32  # rows that one statement inserts: most of a statement's time goes into beginning and ending it
-HELD_PAGES = 4000  # 16 MiB, given back at the commit: an import of a hundred thousand messages fits
 KEPT_CHANGES = 20_000  # of a root; a STORE of any size is one
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
 SYSTEM_BITS = 0xFF
@@ -147,9 +146,8 @@ def append(db: Database, writer: apsw.Connection, mailbox: int, new: Sequence[Ne
         )
         given.append(uid)
         uid += 1
-    insert = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
     try:
-        writer.executemany(insert, fresh)
+        _insert(writer, fresh)
     except apsw.ConstraintError:
         given = _append_or_adopt(writer, mailbox, first, fresh)
         uid = max([first, *(one + 1 for one in given)])
@@ -173,8 +171,21 @@ def append(db: Database, writer: apsw.Connection, mailbox: int, new: Sequence[Ne
     return box.uid_validity, given
 
 
+def _insert(writer: apsw.Connection, fresh: Sequence[tuple[Any, ...]]) -> None:
+    """New rows, most of them TOGETHER. Where a base name is taken, some are there and others not."""
+    insert = (
+        "INSERT OR FAIL INTO message(mailbox,uid,content,flags,modseq,internaldate,savedate,size,base,letters) VALUES"
+    )
+    row = "(?,?,?,?,?,?,?,?,?,?)"
+    whole = len(fresh) - len(fresh) % TOGETHER
+    if whole:
+        batches = (tuple(chain.from_iterable(fresh[at : at + TOGETHER])) for at in range(0, whole, TOGETHER))
+        writer.executemany(insert + ",".join([row] * TOGETHER), batches)
+    writer.executemany(insert + row, fresh[whole:])
+
+
 def _append_or_adopt(writer: apsw.Connection, mailbox: int, first: int, fresh: list[tuple[Any, ...]]) -> list[int]:
-    """One by one, where at least one base name is taken; `executemany` left the rows before it, which are undone."""
+    """One by one, where at least one base name is taken; `_insert` left the rows before it, which are undone."""
     writer.execute("DELETE FROM message WHERE mailbox = ? AND uid >= ?", (mailbox, first))
     given, uid = [], first
     for row in fresh:
@@ -231,9 +242,6 @@ def import_rows(
     row = f"({mailbox},?,?,?,{position},?,?)"  # short: the text of a statement is gone through at each use
     values = chain.from_iterable(islice(new, count - count % TOGETHER))
     batches = zip(*[values] * (5 * TOGETHER), strict=True)
-    # A page that goes into the write-ahead log before the commit, and is changed again, costs another reading of all
-    # that was written behind it.
-    writer.pragma("cache_spill", HELD_PAGES)
     # FAIL, as whoever fails rolls back the whole: else SQLite copies pages aside to undo the rows of one statement.
     insert = "INSERT OR FAIL INTO message(mailbox, uid, content, flags, modseq, base, letters) VALUES"
     writer.executemany(insert + ",".join([row] * TOGETHER), batches)
