@@ -163,7 +163,8 @@ machine in one run, turn about, over loopback, the files in memory. A ratio coun
 machine: {cpu_model()}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()},
 {programs}. Both sync to the disk alike (`mail_fsync = optimized`).
 
-Times are the least of {report.rounds} rounds; rows named *first* are of a copy that the server had not seen before
+Times are the least of {report.rounds} rounds (of three times in a round, where a row is short and changes
+nothing); rows named *first* are of a copy that the server had not seen before
 (with the `dovecot-uidlist` that Dovecot left there). *Ratio* is how many times better Doocot is, *spread* the least
 and the greatest ratio of a single round, *bar* what the ratio must reach (bench/bars.py). A block is 5,000 messages.
 

@@ -30,7 +30,7 @@ from bench.idle import change_latency, idle_cost
 from bench.lmtp import Undelivered, rate
 from bench.neighbour import neighbour
 from bench.processes import raise_file_limit, wait_for_rest
-from bench.rows import Row, Target, bad_rows, first_rows, rows
+from bench.rows import Row, Target, bad_rows, first_rows, least, rows
 from tests.parts import servers
 
 USER = "u1"
@@ -193,7 +193,7 @@ def _turn_about(
             try:
                 row.prepare(clients[name], targets[name])
                 wait_for_rest(*pids)
-                answer = row.run(clients[name], targets[name])
+                answer = least(row, clients[name], targets[name])
                 row.undo(clients[name], targets[name])
             except (Refused, OSError) as refused:
                 found.failed(name, refused)
