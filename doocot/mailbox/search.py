@@ -138,7 +138,8 @@ def _mask(search: _Search, key: Key, within: Ints) -> Steps:
         case Header() | Addresses() | Subject() | Text():
             return (yield from _of_text(search, key, within))
         case InternalDate() | Size():
-            yield from _learn(search, "date" if isinstance(key, InternalDate) else "size", within)
+            name = "date" if isinstance(key, InternalDate) else "size"
+            yield from learn(search.view, name, within, search.compute)
     if search.turn.over():
         yield from search.turn.give()
     mask: Ints = within & _vector(search, key)
@@ -206,19 +207,19 @@ def _rows(search: _Search, key: Numbers) -> Ints:
     return mask
 
 
-def _learn(search: _Search, name: str, within: Ints) -> Generator[Step, Any, None]:
-    """Has the files asked for dates or sizes that the index does not know yet."""
-    unknown = np.flatnonzero(within & (column(search.view.snapshot, name) < 0))
+def learn(view: View, name: str, within: Ints, compute: Compute | None) -> Generator[Step, Any, None]:
+    """Has the files of the rows (a mask) asked for dates or sizes that the index does not know yet."""
+    unknown = np.flatnonzero(within & (column(view.snapshot, name) < 0))
     if not len(unknown):
         return
     end = int(unknown[-1]) + 1
-    ahead = Ahead(search.view, end, search.compute, LISTED)
+    ahead = Ahead(view, end, compute, LISTED)
     for row in range(int(unknown[0]), end, WINDOW):
         last = min(row + WINDOW, end)
         if not np.any((unknown >= row) & (unknown < last)):
             continue
-        read_dates(search.view, row, last)  # others may have had them computed meanwhile
-        if np.any(within[row:last] & (column(search.view.snapshot, name, [(row, last)]) < 0)):
+        read_dates(view, row, last)  # others may have had them computed meanwhile
+        if np.any(within[row:last] & (column(view.snapshot, name, [(row, last)]) < 0)):
             yield from ahead.fill(row)
         yield MORE
 

@@ -27,6 +27,8 @@ TURN: Final = 800_000  # ns that a search goes on without looking whether somebo
 SLICE: Final = WINDOW // 2  # messages whose Facts are taken apart at once, half a millisecond
 VECTORED: Final = 3  # octets of a key that are compared with every octet of the texts
 GATHERED: Final = 16  # octets of a key up to which vectors are used
+COMPARED: Final = 2000  # octets of a text that SORT looks at
+EXAMINED: Final = 2 * COMPARED  # octets in which the first address must end: a million `" <` would take for ever
 ENCODED: Final = 1 << 62  # in the column REACH: something of the message has to be decoded before it can be compared
 
 # The columns, by the name under which they are kept.
@@ -40,6 +42,10 @@ FROM, TO, CC, BCC, SUBJECT, PRESSED_SUBJECT, MESSAGE_ID = (
     "message-id",
 )
 SENT_DAY, REACH = "sent day", "reach"
+BASE_SUBJECT, SENT = "base subject", "sent"
+FIRST_FROM, FIRST_TO, FIRST_CC = "first from", "first to", "first cc"
+DISPLAY_FROM, DISPLAY_TO = "display from", "display to"
+NO_DATE: Final = -(1 << 62)  # in the column SENT: the message has no date, or one that nobody understands
 
 
 @dataclass(slots=True)
@@ -101,6 +107,39 @@ def _sent_day(sent: bytes) -> int:
     return max((int(seconds) + int(zone) * 60) // 86400, 0)
 
 
+def _sent(sent: bytes) -> int:
+    """Seconds since 1970 in UTC."""
+    return int(sent.partition(b" ")[0]) if sent else NO_DATE
+
+
+# The first address in the form in which Facts have it (`message.address`): `"Name" <local@domain>`, `<@route:l@d>`,
+# `"Name" <>` with a name that was decoded not quoted, and `Group:`.
+_first_address = re.compile(
+    rb'(?s)(?:"(.*?)" (?=<)|([^"<][^<]*?) (?=<))?<(?:@[^:>]*:)?(?:"((?:[^"]|"(?!@))*)"|([^@>]*))@([^>]*)>'
+).match
+_first_group = re.compile(rb'([^"<]*?):(?:, |\Z)').match
+
+
+def first_mailbox(key: bytes) -> bytes:
+    """The local part of the first address, or the name of the group that is first (RFC 5256 §3)."""
+    key = key[:EXAMINED]
+    if group := _first_group(key):
+        return group[1][:COMPARED]
+    found = _first_address(key)
+    return (found[3] or found[4] or b"")[:COMPARED] if found else b""
+
+
+def first_display(key: bytes) -> bytes:
+    """The name of the first address, else the address, or the name of the group (RFC 5957 §3)."""
+    key = key[:EXAMINED]
+    if group := _first_group(key):
+        return group[1][:COMPARED]
+    if not (found := _first_address(key)):
+        return b""
+    name, bare, quoted, local, domain = found.groups()
+    return (name or bare or b"%b@%b" % (quoted or local or b"", domain))[:COMPARED]
+
+
 def _reach(packed: bytes) -> int:
     """How far into the file the text goes (what is behind it are attachments), and ENCODED."""
     encoded, last = 0, b""
@@ -127,12 +166,19 @@ _KEYS_FIELDS: Final[tuple[tuple[str, int, Callable[[bytes], Any] | None], ...]] 
     (PRESSED_SUBJECT, 4, _press),
     (MESSAGE_ID, 7, bytes.upper),
     (SENT_DAY, 9, _sent_day),
+    (BASE_SUBJECT, 5, None),
+    (SENT, 9, _sent),
+    (FIRST_FROM, 0, first_mailbox),
+    (FIRST_TO, 1, first_mailbox),
+    (FIRST_CC, 2, first_mailbox),
+    (DISPLAY_FROM, 0, first_display),
+    (DISPLAY_TO, 1, first_display),
 )
 
 
 def is_text(name: str) -> bool:
     """Whether the column of that name holds texts."""
-    return name not in (SENT_DAY, REACH)
+    return name not in (SENT_DAY, SENT, REACH)
 
 
 def columns(view: View, names: Sequence[str], compute: Compute | None) -> Generator[Step, Any, Columns]:
