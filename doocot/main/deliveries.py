@@ -119,9 +119,9 @@ class Deliveries:
                     opened.append(Opened(delivery, mail))
         except BaseException:  # a fault of ours: everybody gets an answer all the same
             self._apart = [one for one in self._apart if one not in batch]
-            self._release([one.mail for one in opened])
             for one in batch:
                 one.give(_INTERNAL)
+            self._release([one.mail for one in opened])
             raise
         if ready:
             self._flying = True
@@ -153,10 +153,10 @@ class Deliveries:
                 self._apart.append(one)
             else:
                 one.give(result)
-        self._release(flight.mails)
         if self._waiting:
             self._soon()
         self._start()
+        self._release(flight.mails)  # last, as a fault of it shall keep nobody waiting
 
     def _release(self, mails: Sequence[Mail]) -> None:
         for mail in mails:
@@ -176,10 +176,10 @@ class Deliveries:
         self._running -= 1
         error = done.exception()
         saved = done.result() if error is None else _Saved([_INTERNAL] * len(batch), [])
-        self._release(saved.mails)
         for one, result in zip(batch, saved.results, strict=True):
             one.give(result)
         self._start()
+        self._release(saved.mails)
         if error is not None:
             raise error  # for the log: the loop's exception handler writes it
 
@@ -188,16 +188,21 @@ class Deliveries:
         opened: list[Opened] = []
         places: list[int] = []
         results: list[SaveResult] = [_INTERNAL] * len(batch)
-        for number, delivery in enumerate(batch):
-            try:
-                mail = self.services.open(self.config, "lmtp", delivery.user)
-            except MailError as error:
-                results[number] = error
-            else:
-                opened.append(Opened(delivery, mail))
-                places.append(number)
-        for place, result in zip(places, save_all(opened, self.services.roots.names, self._side_by_side), strict=True):
-            results[place] = result
+        try:
+            for number, delivery in enumerate(batch):
+                try:
+                    mail = self.services.open(self.config, "lmtp", delivery.user)
+                except MailError as error:
+                    results[number] = error
+                else:
+                    opened.append(Opened(delivery, mail))
+                    places.append(number)
+            saved = save_all(opened, self.services.roots.names, self._side_by_side)
+            for place, result in zip(places, saved, strict=True):
+                results[place] = result
+        except BaseException:  # a fault of ours: what was opened is given back all the same
+            self.services.loop.call_soon_threadsafe(self._release, [one.mail for one in opened])
+            raise
         return _Saved(results, [one.mail for one in opened])
 
     def _side_by_side(self, steps: Sequence[Callable[[], None]]) -> None:

@@ -12,7 +12,8 @@ from doocot.delivery.body import Body
 from doocot.delivery.deliver import Delivery, Saved, SaveResult
 from doocot.errors import Kind, MailError
 from doocot.events.events import Events
-from doocot.mailbox.roots import Roots
+from doocot.mailbox.roots import OpenRoot, Roots
+from doocot.mailbox.user import Mail
 from doocot.main.deliveries import Deliveries
 from doocot.main.mail import MailServices
 from doocot.store.files import Files, MailFsync
@@ -71,6 +72,35 @@ def test_a_fault_of_ours_is_an_answer_too(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(MailServices, "open_now", fault)
     assert uids(saved(tmp_path, [[delivery("ann")], [delivery("bob")]])) == [Kind.SERVER_BUG] * 2
+
+
+@pytest.mark.parametrize("rounds", [1, 2])  # on a thread, and on the loop
+def test_a_fault_afterwards_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
+    def fault(*args: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(MailServices, "saved", fault)
+    results = saved(tmp_path, [[delivery("ann")], [delivery("bob")]], rounds=rounds)
+    assert uids(results) == [rounds] * 2
+
+
+def test_a_fault_on_a_thread_leaves_no_root_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[OpenRoot] = []
+    take = MailServices.open
+
+    def watched(*args: Any) -> Mail:
+        mail = take(*args)
+        opened.append(mail.opened)
+        return mail
+
+    def fault(*args: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(MailServices, "open", watched)
+    monkeypatch.setattr(MailServices, "saved", lambda *_: None)  # which holds it for the list of UIDs
+    monkeypatch.setattr("doocot.main.deliveries.save_all", fault)
+    assert uids(saved(tmp_path, [[delivery("ann")]])) == [Kind.SERVER_BUG]
+    assert [one.users for one in opened] == [0]
 
 
 def test_the_next_uids_follow_after_another_start(tmp_path: Path) -> None:
