@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 LOOP_NICE: Final = -10  # loops of those who read and write mail
@@ -63,12 +64,16 @@ def prefer(pid: int) -> None:
 def thread_pool(threads: int, name: str, nice: int) -> ThreadPoolExecutor:
     """Threads that leave the processor to the loops. All run already: to start one takes the loop milliseconds."""
 
-    def begin() -> None:
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
-
-    pool = ThreadPoolExecutor(threads, name, begin)
+    pool = ThreadPoolExecutor(threads, name, partial(_stand_back, nice))
     all_there = threading.Barrier(threads)
     for _ in range(threads):
         pool.submit(all_there.wait)
     return pool
+
+
+def _stand_back(nice: int) -> None:
+    """Of the thread that calls. Where a sandbox refuses, all stays as it is: an error here would break the pool."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(nice, os.getpriority(os.PRIO_PROCESS, 0)))

@@ -22,6 +22,7 @@ from doocot.main.identity import Identity, PlanError
 from doocot.main.logins import Logins, new_login
 from doocot.main.notify import Notifier
 from doocot.main.plan import Listening, make_plan
+from doocot.main.scheduling import thread_pool
 from doocot.main.sockets import Sockets
 from doocot.main.source import Source
 from doocot.net.listener import Address, ListenError
@@ -208,3 +209,13 @@ def test_threads_leave_the_processor_to_the_loop() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     thread, loop = (os.SCHED_BATCH, max(5, before)), (os.SCHED_OTHER, before)
     assert done.stdout == f"{thread} {loop} 2\n"
+
+
+def test_threads_work_where_a_sandbox_refuses_their_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    monkeypatch.setattr(os, "setpriority", refused)
+    with thread_pool(2, "test", 5) as pool:
+        assert pool.submit(int, "7").result(60) == 7
