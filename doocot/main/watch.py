@@ -73,6 +73,7 @@ class Watches:
             return
         if folder.timer is not None:
             folder.timer.cancel()
+        folder.names, folder.lost = set(), False  # else `_looked` came back to it, when its root may be closed
         for watch in folder.watches:
             self._by_watch.pop(watch, None)
             self._inotify.unwatch(watch)

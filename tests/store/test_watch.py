@@ -95,6 +95,7 @@ class Watched:
     house: House
     number: int
     loop: Loop
+    watches: Watches
     rescans: list[str]
 
     @property
@@ -113,10 +114,11 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
     house, loop = open_house(tmp_path / "u1"), Loop()
     house.save([f"m{number}" for number in range(COUNT)])
     house.settle()
-    it = Watched(house, house.row().id, loop, [])
+
+    rescans: list[str] = []
 
     def sync(root: Root, name: str) -> object:
-        it.rescans.append(name)
+        rescans.append(name)
         return maildir_sync.sync_mailbox(root, name)
 
     both = SimpleNamespace(unexplained=maildir_sync.unexplained, sync_mailbox=sync)
@@ -125,7 +127,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
     loop_given: Any = loop
     watches = Watches(loop_given, _no_trouble, lambda _: held, lambda _: None)
     watches.opened(house.root, house.row())
-    yield it
+    yield Watched(house, house.row().id, loop, watches, rescans)
     watches.close()
     house.close()
 
@@ -201,6 +203,18 @@ def test_what_happens_during_a_look_is_looked_at_afterwards(watched: Watched) ->
     loop.finish()
     loop.turn()
     assert watched.indexed() == COUNT + 2
+
+
+def test_a_folder_that_was_left_during_a_look_is_not_looked_at_again(watched: Watched) -> None:
+    loop = watched.loop
+    (watched.cur / "1.other:2,S").write_bytes(text_of("theirs"))
+    loop.read()
+    loop.look()
+    (watched.cur / "2.other:2,S").write_bytes(text_of("theirs too"))
+    loop.read()
+    watched.watches.closed(watched.house.root, watched.house.row())
+    loop.finish()
+    assert [timer for timer in loop.timers if not timer.cancelled] == []
 
 
 @pytest.mark.parametrize("name", [b"1.\xff:2,S", b"1.a\n:2,S", b".hidden", b":2,S"])
