@@ -247,7 +247,7 @@ def _extend(
     for start in range(row, count, SLICE):
         for piece in pieces(view.snapshot, start, min(start + SLICE, count)):
             for item in items:
-                packed, hollow = yield from _facts(view, ahead, item, piece)
+                packed, hollow = yield from facts_of_piece(view, ahead, item, piece)
                 _take(growing, item, packed)
                 holes |= hollow
         yield MORE
@@ -268,7 +268,9 @@ def _extend(
         yield MORE
 
 
-def _facts(view: View, ahead: Ahead, item: int, piece: Piece) -> Generator[Step, Any, tuple[Sequence[bytes], bool]]:
+def facts_of_piece(
+    view: View, ahead: Ahead, item: int, piece: Piece
+) -> Generator[Step, Any, tuple[Sequence[bytes], bool]]:
     """The Fact of each message of the piece, computed if need be; empty, and True, for those that have none."""
     read = fact_arguments(item)
     try:
