@@ -312,7 +312,7 @@ class Files:
             return True
         device = self._calls.fstat(file_system).st_dev
         if device not in self._ordered:
-            self._ordered[device] = file_system_type(file_system) in ORDERED_JOURNALS
+            self._ordered[device] = _writes_out_in_order(file_system)
         return self._ordered[device] and time.monotonic() >= self._write_out_after
 
     def begin_write_out(self, fd: int) -> None:
@@ -470,6 +470,17 @@ def _syncfs(fd: int) -> None:
 
 def _sync_file_range(fd: int, flags: int) -> None:
     _checked(_libc().sync_file_range(fd, _START, _TO_THE_END, flags))
+
+
+def _writes_out_in_order(file_system: int) -> bool:
+    """Whether names come after what `sync_file_range` wrote, for an open folder. A sandbox may refuse that call."""
+    try:
+        if file_system_type(file_system) not in ORDERED_JOURNALS:
+            return False
+        _sync_file_range(file_system, _WRITE)
+    except OSError:
+        return False
+    return True
 
 
 _START = _TO_THE_END = ctypes.c_int64(0)

@@ -93,6 +93,19 @@ def test_writing_out_is_enough_where_the_journal_is_ordered_and_the_disk_quick(
         assert not files.is_brief(file.fileno())
 
 
+def test_writing_out_is_not_enough_where_a_sandbox_refuses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(fd: int, flags: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(module, "file_system_type", lambda place: module.ORDERED_JOURNALS[0])
+    monkeypatch.setattr(module, "_sync_file_range", refused)
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert not Files().is_brief(folder)
+    finally:
+        os.close(folder)
+
+
 def test_writing_out_reports_errors() -> None:
     reader, writer = os.pipe()
     try:
