@@ -195,6 +195,8 @@ def _remove(root: Root, number: int, _: int, paths: list[str]) -> None:
                 root.files.unlink(os.path.join(path, name))
         if children:
             rest.append(paths[0])
+        elif os.path.islink(path):  # what it leads to is not ours alone
+            root.files.unlink(path)
         elif os.path.isdir(path):
             root.files.rmdir(path)
     if rest != paths:

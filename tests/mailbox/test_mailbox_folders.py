@@ -95,6 +95,21 @@ def test_folder_deleted_is_gone_at_once_and_its_files_later(root: Root) -> None:
     assert caught.value.kind is Kind.NON_EXISTENT
 
 
+def test_folder_that_is_a_link_goes_without_what_it_leads_to(
+    root: Root, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "a"
+    folders.create_folder(root, "a")
+    put(root, "a", "1.x:2,S")
+    os.rename(maildir.folder_of(root, "a"), elsewhere)
+    os.symlink(elsewhere, maildir.folder_of(root, "a"))
+    folders.delete_folder(root, "a")
+    settle_all(root)
+    assert not pending(root)
+    assert not [name for name in os.listdir(root.path) if os.path.islink(os.path.join(root.path, name))]
+    assert os.listdir(elsewhere / "cur") == ["1.x:2,S"]
+
+
 def test_folder_of_a_delete_that_was_not_committed_comes_back(root: Root) -> None:
     row = folders.create_folder(root, "a")
     folder = maildir.folder_of(root, "a")
