@@ -17,6 +17,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -184,12 +185,12 @@ def saving(
             yield from _together(together, partial(_sync_all, volume.fd))
     finally:
         for one in batch:
-            for message in one.written:
-                one.request.root.files.close(message.fd)
+            _close(one)
             if one.result is None:
                 _undo(one)
         for volume in volumes.values():
-            volume.saving[0].request.root.files.close(volume.fd)
+            with suppress(OSError):  # a folder: nothing was written through it
+                volume.saving[0].request.root.files.close(volume.fd)
     results: list[Result | MailError | Busy] = []
     for one in batch:
         assert one.result is not None or one.error is not None
@@ -324,6 +325,15 @@ def _commit(one: _Saving, wait: bool) -> None:
 
     one.result = giving_uids(root, request.mailbox, len(one.written), commit, durable=not one.at_once, wait=wait)
     committed(root)
+
+
+def _close(one: _Saving) -> None:
+    """All of them: close(2) frees the descriptor when it fails, too; some file systems tell of errors only here."""
+    for message in one.written:
+        try:
+            one.request.root.files.close(message.fd)
+        except OSError as error:
+            one.error = one.error or disk_error(error, message.path)
 
 
 def _undo(one: _Saving) -> None:

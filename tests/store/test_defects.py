@@ -1,5 +1,7 @@
 """Defects that were found by thinking about what may happen between two steps, each with its step."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from doocot.errors import Kind, MailError
 from doocot.mailbox.change import Operation
 from doocot.mailbox.copy import copy
 from doocot.store import dovecot_files, folders, save, settle, uidlist
+from doocot.store.files import Files
 from doocot.store.index.database import Busy, rows, write
 from doocot.store.index.keywords import keyword_sets
 from doocot.store.index.messages import ANSWERED, FLAGGED, SEEN
@@ -245,3 +248,25 @@ def test_busy_takes_no_file_away_that_somebody_may_have_seen(house: House) -> No
         assert len(house.file_names()) == 1
     other.close()
     assert not list(Path(house.root.path, "tmp").iterdir())
+
+
+def test_a_file_that_fails_at_its_close_fails_its_own_request_and_leaves_nothing_open(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [
+        save.Request(house.root, house.row(name).id, name, [Incoming((text_of(name),))]) for name in ("INBOX", "Other")
+    ]
+    closed: list[int] = []
+
+    def close(files: Files, fd: int) -> None:
+        os.close(fd)
+        closed.append(fd)
+        if len(closed) in (1, 3):  # the first message, and the folder
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "close", close)
+        results = save.finish(save.saving(requests, house.roots.names))
+    assert [type(one) for one in results] == [MailError, tuple]
+    assert len(set(closed)) == 3
+    assert house.messages("Other") == {1: "Other"}
