@@ -18,6 +18,7 @@ from doocot.imap import (
     status,
     store,
     subscribe,
+    thread,
 )
 from doocot.imap import list as list_
 from doocot.imap.command import table
@@ -55,5 +56,6 @@ COMMANDS = table(
         append.append,
         copy.copy,
         copy.move,
+        thread.thread,
     )
 )
