@@ -1,8 +1,9 @@
 """SEARCH and UID SEARCH (RFC 3501 §6.4.4) with ESEARCH (RFC 4731), SEARCHRES (RFC 5182) and MODSEQ (RFC 7162
 §3.1.5)."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from doocot.mailbox.search import matching
 from doocot.store.index.messages import Range
 from doocot.store.snapshot import Ints, column
 from doocot.wire.cursor import BadSyntax, Cursor
-from doocot.wire.numset import format_list, format_numbers
+from doocot.wire.flow import Step
+from doocot.wire.numset import format_in_order, format_list, format_numbers
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
@@ -35,19 +37,29 @@ class Search:
 
     @classmethod
     def parse(cls, c: Cursor) -> "Search":
-        c.sp()
-        options = None
-        if _takes(c, b"RETURN"):
-            options = _options(c)
-            c.sp()
-        charset: str | None = "utf-8"
+        options = return_options(c.sp())
+        charset = b""
         if _takes(c, b"CHARSET"):
-            name = c.sp().astring().decode("ascii", "replace")
-            charset = codec(name) if name else "utf-8"
+            charset = c.sp().astring()
             c.sp()
-        if c.at_end():
-            raise BadSyntax("a search key is missing", c.position)
-        return cls(options, charset is not None, parse_keys(c, charset or "utf-8"))
+        return program(c, options, charset)
+
+
+def return_options(c: Cursor) -> frozenset[bytes] | None:
+    """`["RETURN" SP "(" ... ")" SP]`"""
+    options = None
+    if _takes(c, b"RETURN"):
+        options = _options(c)
+        c.sp()
+    return options
+
+
+def program(c: Cursor, options: frozenset[bytes] | None, charset: bytes) -> Search:
+    """`search-key *(SP search-key)` whose texts are in that charset; empty is UTF-8."""
+    name = codec(charset.decode("ascii", "replace")) if charset else "utf-8"
+    if c.at_end():
+        raise BadSyntax("a search key is missing", c.position)
+    return Search(options, name is not None, parse_keys(c, name or "utf-8"))
 
 
 def _takes(c: Cursor, word: bytes) -> bool:
@@ -74,6 +86,12 @@ def search(session: "ImapSession", args: Search, by_uid: bool) -> Result:
 
 
 def _search(session: "ImapSession", args: Search, by_uid: bool) -> Steps:
+    rows = yield from found_rows(session, args)
+    return Ok(b"Search completed.", data=answer(session, args, by_uid, rows))
+
+
+def found_rows(session: "ImapSession", args: Search) -> Generator[Step, Any, Ints]:
+    """Steps that give the rows of the program, ascending; No when its texts cannot be understood."""
     view = session.view
     assert view is not None
     saved = session.saved
@@ -84,17 +102,24 @@ def _search(session: "ImapSession", args: Search, by_uid: bool) -> Steps:
     if args.keys.has_modseq and b"CONDSTORE" not in session.enabled:
         session.enabled.add(b"CONDSTORE")
         yield b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % untagged.highest_modseq(view)
-    rows = yield from matching(view, args.keys.key, saved, session.context.compute)
+    return (yield from matching(view, args.keys.key, saved, session.context.compute))
+
+
+def answer(session: "ImapSession", args: Search, by_uid: bool, rows: Ints, word: bytes = b"SEARCH") -> bytes:
+    """The untagged response: the rows in the order in which they are; what is to be saved is."""
+    view = session.view
+    assert view is not None
     found = column(view.snapshot, "uid")[rows] if by_uid else rows + 1
     if args.options is None:
-        data = b"* SEARCH" + (b" " + format_list(found) if len(found) else b"")
+        data = b"* " + word + (b" " + format_list(found) if len(found) else b"")
         if args.keys.has_modseq and len(rows):
             data += b" (MODSEQ %d)" % int(column(view.snapshot, "modseq")[rows].max())
-        return Ok(b"Search completed.", data=data + b"\r\n")
+        return data + b"\r\n"
     told = _told(args.options, rows)
     if b"SAVE" in args.options:
-        session.saved = _saved(column(view.snapshot, "uid"), told)
-    return Ok(b"Search completed.", data=_esearch(session, args, by_uid, found, told))
+        session.saved = _saved(column(view.snapshot, "uid"), told if word == b"SEARCH" else np.sort(told))
+    ranges = format_numbers(found) if word == b"SEARCH" else format_in_order(found)
+    return _esearch(session, args, by_uid, found, told, ranges)
 
 
 def _told(options: frozenset[bytes], rows: Ints) -> Ints:
@@ -115,7 +140,7 @@ def _saved(uids: Ints, rows: Ints) -> tuple[Range, ...]:
     return tuple(zip(lows.tolist(), highs.tolist(), strict=True))
 
 
-def _esearch(session: "ImapSession", args: Search, by_uid: bool, found: Ints, told: Ints) -> bytes:
+def _esearch(session: "ImapSession", args: Search, by_uid: bool, found: Ints, told: Ints, ranges: bytes) -> bytes:
     """`* ESEARCH (TAG "t") [UID] ...` in Dovecot's order; SAVE alone is answered by nothing."""
     options = args.options
     assert options is not None
@@ -131,7 +156,7 @@ def _esearch(session: "ImapSession", args: Search, by_uid: bool, found: Ints, to
         if b"MAX" in options:
             words.append(b"MAX %d" % int(found[-1]))
         if b"ALL" in options:
-            words.append(b"ALL " + format_numbers(found))
+            words.append(b"ALL " + ranges)
     if b"COUNT" in options:
         words.append(b"COUNT %d" % len(found))
     if args.keys.has_modseq and len(told):

@@ -125,6 +125,13 @@ def format_numbers(numbers: Numbers) -> bytes:
         return format_ranges(((low, high),))
     if count <= VECTOR_FROM:
         return format_ranges(_runs([int(number) for number in numbers]))
+    return format_in_order(numbers)
+
+
+def format_in_order(numbers: Numbers) -> bytes:
+    """Numbers in the order in which they are, those that follow each other as ranges: `7,1:3` (RFC 5267 §3)."""
+    if not len(numbers):
+        return b""
     import numpy
 
     values = numpy.asarray(numbers, dtype=numpy.int64)

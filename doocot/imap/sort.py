@@ -1,0 +1,64 @@
+"""SORT and UID SORT (RFC 5256 §3) with DISPLAYFROM and DISPLAYTO (RFC 5957) and ESORT (RFC 5267 §3)."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.search import Search, answer, found_rows, program, return_options
+from doocot.mailbox.sort import KEYS, Criterion, in_order
+from doocot.wire.cursor import BadSyntax, Cursor
+from doocot.wire.flow import MORE
+
+if TYPE_CHECKING:
+    from doocot.imap.session import ImapSession
+
+MAX_CRITERIA: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """`sort = "SORT" [search-return-opts] SP "(" sort-criterion *(SP sort-criterion) ")" SP search-criteria`
+
+    `search-criteria = charset 1*(SP search-key)`
+    """
+
+    criteria: tuple[Criterion, ...]
+    program: Search
+
+    @classmethod
+    def parse(cls, c: Cursor) -> "Sort":
+        options = return_options(c.sp())
+        criteria = c.paren_list(lambda: _criterion(c), limit=MAX_CRITERIA)
+        charset = c.sp().astring()
+        if not c.at_end():
+            c.sp()
+        return cls(tuple(criteria), program(c, options, charset))
+
+
+def _criterion(c: Cursor) -> Criterion:
+    """`sort-criterion = ["REVERSE" SP] sort-key`"""
+    begin = c.position
+    key = c.keyword()
+    reverse = key == b"REVERSE"
+    if reverse:
+        if not c.try_sp():
+            raise BadSyntax("REVERSE stands before a sort key", begin)
+        begin = c.position
+        key = c.keyword()
+    if key not in KEYS:
+        raise BadSyntax(f"unknown sort key {key.decode('ascii')}", begin)
+    return Criterion(key, reverse)
+
+
+@command("SORT", "UID SORT", state=State.SELECTED, parse=Sort.parse, expunge=False)
+def sort(session: "ImapSession", args: Sort, by_uid: bool) -> Result:
+    return _sort(session, args, by_uid)
+
+
+def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
+    view = session.view
+    assert view is not None
+    rows = yield from found_rows(session, args.program)
+    rows = yield from in_order(view, rows, args.criteria, session.context.compute)
+    yield MORE
+    return Ok(b"Sort completed.", data=answer(session, args.program, by_uid, rows, b"SORT"))
