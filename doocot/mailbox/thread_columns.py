@@ -20,7 +20,7 @@ from doocot.mailbox.view import View
 from doocot.store.snapshot import Ints, column, pieces
 from doocot.wire.flow import MORE, Job, Step
 
-FEW: Final = 200  # messages that are threaded at once, not on a thread
+FEW: Final = 200  # messages up to which the loop does the work, not a thread
 
 _KEYS: Final = "thread keys"
 _TREES: Final = "thread trees"
@@ -120,10 +120,9 @@ def _keys(view: View, compute: Compute | None) -> Generator[Step, Any, tuple[Key
             parts.append(_taken(piece.chunk.uid[piece.low : piece.high], packed))
             holes |= hollow
         yield MORE
-    keys = _joined(parts)
+    keys: Keys = (yield Job(partial(_joined, parts))) if count - row > FEW else _joined(parts)
     if not holes:
         view.live.buffers[_KEYS] = keys
-    yield MORE
     return keys, holes
 
 
