@@ -23,6 +23,7 @@ from doocot.store.save import synced
 from doocot.wire.flow import Job
 
 MOST: Final = 200  # deliveries in one batch
+MOST_OCTETS: Final = 4 << 20  # after which no more are added to it: a batch is written on the loop
 APART: Final = 2  # batches on threads side by side
 SLOW: Final = 0.05  # seconds that a sync may take on the loop, for a client that is alone
 SLOW_PAUSE: Final = 10.0  # seconds for which threads sync after that
@@ -101,7 +102,11 @@ class Deliveries:
         self._due = False
         if self._flying:
             return  # what waits is the next batch
-        batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        count, octets = 0, 0
+        while count < min(MOST, len(self._waiting)) and octets < MOST_OCTETS:
+            octets += self._waiting[count].delivery.body.size
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
         if self._waiting:
             self._soon()
         ready: list[_Waiting] = []

@@ -21,6 +21,7 @@ from doocot.store.root import Root
 
 SETTLED_AFTER: Final = 0.05  # seconds until an event is looked at: commits come a moment after the file
 QUIET: Final = 0.5  # seconds without events after which a folder with many is looked at
+PATIENCE: Final = 5.0  # seconds after which it is looked at all the same
 MANY: Final = 64  # names: more is a bulk command under way, whose commit may be far off
 # Names that are kept, some 200 bytes each. To explain more takes about as long as a rescan of 50,000 messages.
 MOST: Final = 20_000
@@ -42,6 +43,7 @@ class _Folder:
     names: set[str] = field(default_factory=set)
     lost: bool = False
     timer: asyncio.TimerHandle | None = None
+    since: float = 0.0  # when the first of the events came that wait for it
     looking: bool = False
 
 
@@ -111,9 +113,12 @@ class Watches:
             if overflowed or len(folder.names) > MOST:
                 folder.names, folder.lost = set(), True
             many = folder.lost or len(folder.names) > MANY
-            if folder.timer is not None and many:
+            now = self.loop.time()
+            if folder.timer is not None and many and now < folder.since + PATIENCE:
                 folder.timer.cancel()
                 folder.timer = None
+            elif folder.timer is None:
+                folder.since = now
             if folder.timer is None:
                 folder.timer = self.loop.call_later(QUIET if many else SETTLED_AFTER, self._look, folder)
 

@@ -26,7 +26,7 @@ from doocot.errors import Kind, MailError
 FSYNC_UP_TO = 1  # files; a second fsync costs as much as one syncfs, 0.25 ms on the disk where this was measured
 SLOW_SYNCFS = 0.1  # seconds after which other programs' dirty pages are thought to be in the way
 SLOW_SYNCFS_PAUSE = 60.0
-SLOW_WRITE_OUT = 0.05  # seconds after which the loop shall not wait for it
+SLOW_WRITE_OUT = 0.01  # seconds after which the loop shall not wait for it: a batch has many
 SLOW_WRITE_OUT_PAUSE = 10.0
 SYNCFS_REPORTS_ERRORS = (5, 8)  # the first kernel whose syncfs returns write-back errors
 

@@ -37,6 +37,8 @@ from doocot.store.maildir_names import NameMaker, letters_for, with_sizes
 from doocot.store.root import Root, committed
 from doocot.store.spool import FileSpool, lf_chunks
 
+BRIEF_OCTETS = 1 << 20  # of one request that is only written out
+
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
@@ -254,7 +256,18 @@ def _place(one: _Saving, volumes: dict[int, _Volume], wait: bool) -> None:
     if volume is None:
         volume = volumes[stat.st_dev] = _Volume(root.files.open(one.folder, os.O_RDONLY | os.O_DIRECTORY), [])
     volume.saving.append(one)
-    one.brief = one.at_once and root.files.is_brief(volume.fd)
+    one.brief = one.at_once and _is_small(one.request) and root.files.is_brief(volume.fd)
+
+
+def _is_small(request: Request) -> bool:
+    """Whether its bytes are written out soon enough to be waited for while the index is locked."""
+    octets = 0
+    for message in request.incoming:
+        for part in message.parts:
+            if not isinstance(part, bytes):
+                return False
+            octets += len(part)
+    return octets <= BRIEF_OCTETS
 
 
 def _write(one: _Saving, maker: NameMaker) -> None:

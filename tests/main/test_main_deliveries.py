@@ -14,6 +14,7 @@ from doocot.errors import Kind, MailError
 from doocot.events.events import Events
 from doocot.mailbox.roots import OpenRoot, Roots
 from doocot.mailbox.user import Mail
+from doocot.main import deliveries as module
 from doocot.main.deliveries import Deliveries
 from doocot.main.mail import MailServices
 from doocot.store.files import Files, MailFsync
@@ -106,3 +107,18 @@ def test_a_fault_on_a_thread_leaves_no_root_held(tmp_path: Path, monkeypatch: py
 def test_the_next_uids_follow_after_another_start(tmp_path: Path) -> None:
     assert uids(saved(tmp_path, [[delivery("ann")]])) == [1]
     assert uids(saved(tmp_path, [[delivery("ann")]])) == [2]
+
+
+def test_a_batch_ends_where_its_octets_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written on the loop is bounded, however large the messages of many clients are."""
+    monkeypatch.setattr(module, "MOST_OCTETS", len(TEXT) + 1)
+    whole, sizes = module.saving_now, []
+
+    def counted(batch: Any, names: Any) -> Any:
+        sizes.append(len(batch))
+        return whole(batch, names)
+
+    monkeypatch.setattr(module, "saving_now", counted)
+    results = saved(tmp_path, [[delivery("ann")] for _ in range(5)], rounds=2)
+    assert sorted(uids(results)) == [6, 7, 8, 9, 10]
+    assert max(sizes) == 2

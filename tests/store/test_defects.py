@@ -270,3 +270,19 @@ def test_a_file_that_fails_at_its_close_fails_its_own_request_and_leaves_nothing
     assert [type(one) for one in results] == [MailError, tuple]
     assert len(set(closed)) == 3
     assert house.messages("Other") == {1: "Other"}
+
+
+@pytest.mark.parametrize("octets", [100, save.BRIEF_OCTETS])
+def test_what_is_large_is_on_disk_before_the_index_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, octets: int
+) -> None:
+    """Nobody waits for a lock that is held while megabytes are written."""
+    house = open_house(tmp_path / "u1")
+    house.row()
+    monkeypatch.setattr(Files, "is_brief", lambda files, file_system: True)
+    waited: list[bool] = []
+    monkeypatch.setattr(Files, "write_out", lambda files, fds: waited.append(house.root.db.lock.locked()))
+    row = house.row()
+    save.save(house.root, row.id, "INBOX", [Incoming((text_of("one"), b"x" * octets))], house.roots.names)
+    assert waited == ([True] if octets == 100 else [])
+    house.close()

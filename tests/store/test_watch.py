@@ -41,6 +41,10 @@ class Loop:
     readers: list[Callable[[], None]] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     work: list[Callable[[], None]] = field(default_factory=list)
+    now: float = 0.0
+
+    def time(self) -> float:
+        return self.now
 
     def add_reader(self, _: int, call: Callable[[], None]) -> None:
         self.readers.append(call)
@@ -189,6 +193,22 @@ def test_more_names_than_are_kept_cost_one_rescan(watched: Watched, monkeypatch:
     (watched.cur / "1.other:2,S").write_bytes(text_of("theirs"))
     watched.loop.turn()
     assert watched.rescans == ["INBOX", "INBOX"]
+
+
+def test_events_without_end_do_not_put_off_the_look_for_ever(watched: Watched) -> None:
+    for number in range(watch.MANY + 1):
+        (watched.cur / f"foreign{number}:2,S").write_bytes(text_of("foreign"))
+    watched.loop.read()
+    set_at_first = watched.loop.timers[-1]
+    for number in range(20):
+        watched.loop.now += watch.PATIENCE / 10
+        (watched.cur / f"more{number}:2,S").write_bytes(text_of("more"))
+        watched.loop.read()
+    assert set_at_first.cancelled
+    assert not watched.loop.timers[-1].cancelled
+    assert len(watched.loop.timers) == 10
+    watched.loop.turn()
+    assert watched.indexed() == COUNT + watch.MANY + 1 + 20
 
 
 def test_what_happens_during_a_look_is_looked_at_afterwards(watched: Watched) -> None:
