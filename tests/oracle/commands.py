@@ -93,6 +93,16 @@ BAD_KEYS = (
 )
 RETURNS = ("()", "(ALL)", "(MIN)", "(MAX)", "(COUNT)", "(MIN MAX)", "(MIN MAX COUNT ALL)", "(COUNT ALL)")
 
+THREADS = (
+    *("REFERENCES UTF-8 ALL", "REFS UTF-8 ALL", "ORDEREDSUBJECT UTF-8 ALL", "references us-ascii 2:5 NOT 3"),
+    *("REFERENCES UTF-8 SEEN", "REFERENCES UTF-8 99", "REFERENCES UTF-8 SUBJECT nosuch", "REFS UTF-8 UID 1:4"),
+)
+BAD_THREADS = (
+    *("", "REFERENCES", "REFERENCES UTF-8", "REFERENCES ALL", "NOSUCH UTF-8 ALL", "REFERENCES NO-SUCH ALL"),
+    *("REFERENCES UTF-8 NOSUCH", "REFERENCES UTF-8 (ALL", "REFERENCES UTF-8 ALL)", "(REFERENCES) UTF-8 ALL"),
+    *("REFERENCES (UTF-8) ALL", "REFERENCES UTF-8 SUBJECT", "REFERENCES UTF-8 0"),
+)
+
 MAILBOXES = (
     *("plain", "a.b.c", "a.bb", "ab", '"with space"', "Entw&APw-rfe", "&ZeVnLIqe-", '"star*d"', "x.y", "INBOX.child"),
     *("Sent", "Trash", '"per%cent"', '"quote\\"d"', "UPPER", "upper", "&-"),

@@ -224,6 +224,12 @@ def test_oracle_search_bad(text: Both, key: str) -> None:
     text.same(f"SEARCH {key}".encode())
 
 
+@pytest.mark.parametrize("arguments", [*commands.THREADS, *commands.BAD_THREADS])
+@pytest.mark.parametrize("verb", ["THREAD", "UID THREAD"])
+def test_oracle_thread(text: Both, verb: str, arguments: str) -> None:
+    text.same(f"{verb} {arguments}".encode())
+
+
 @pytest.mark.parametrize("key", ["subject", "from", "text", "body", "header message-id", "header content-type"])
 def test_oracle_search_odd(odd: Both, key: str) -> None:
     for word in ("a", "example", "multipart", "=?", "@", "Content"):
