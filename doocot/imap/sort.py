@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.imap.search import Search, answer, found_rows, program, return_options
-from doocot.mailbox.sort import KEYS, Criterion, in_order
+from doocot.mailbox.sort import INLINE, KEYS, Criterion, in_order
 from doocot.wire.cursor import BadSyntax, Cursor
-from doocot.wire.flow import MORE
+from doocot.wire.flow import MORE, Job
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
@@ -61,4 +61,8 @@ def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
     rows = yield from found_rows(session, args.program)
     rows = yield from in_order(view, rows, args.criteria, session.context.compute)
     yield MORE
-    return Ok(b"Sort completed.", data=answer(session, args.program, by_uid, rows, b"SORT"))
+    if len(rows) <= INLINE:
+        data = answer(session, args.program, by_uid, rows, b"SORT")
+    else:
+        data = yield Job(lambda: answer(session, args.program, by_uid, rows, b"SORT"))
+    return Ok(b"Sort completed.", data=data)

@@ -105,6 +105,8 @@ REFUSED = {
     "30,000 open lists": (b"a SEARCH " + b"(" * 30_000 + b"\r\n", b"a BAD "),
     "30,000 NOT": (b"a SEARCH" + b" NOT" * 15_000 + b" SEEN\r\n", b"a BAD "),
     "30,000 OR": (b"a SEARCH" + b" OR" * 20_000 + b" SEEN\r\n", b"a BAD "),
+    "sort list open": (b"a SORT (DATE UTF-8 ALL\r\n", b"a BAD "),
+    "10,000 sort keys": (b"a SORT (DATE" + b" DATE" * 10_000 + b") UTF-8 ALL\r\n", b"a BAD "),
     "NUL in a command": (b"a NOO\0P\r\n", b"a BAD "),
     "NUL in an atom": (b"a CREATE x\0y\r\n", b"a BAD "),
     "NUL in quotes": (b'a CREATE "x\0y"\r\n', b"a BAD "),

@@ -261,6 +261,14 @@ def test_messages_that_come_and_go_keep_the_order(
     house.close()
 
 
+def test_long_answers_are_made_on_a_thread(few: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = few.send(b"a SORT RETURN (ALL) (SUBJECT DATE) UTF-8 ALL")
+    monkeypatch.setattr(mailbox_sort, "INLINE", 1)
+    monkeypatch.setattr("doocot.imap.sort.INLINE", 1)
+    assert few.send(b"a SORT RETURN (ALL) (SUBJECT DATE) UTF-8 ALL") == wanted
+    assert few.jobs == 2
+
+
 def _texts(texts: list[bytes], size: int) -> TextColumn:
     blocks = []
     for start in range(0, len(texts), size):

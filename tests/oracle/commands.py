@@ -91,6 +91,16 @@ BAD_KEYS = (
     ),
     *("(SEEN", "SEEN)", "()", "UID", "UID x", "CHARSET UTF-8", "KEYWORD", "SUBJECT {", "0", "1:", "ON 32-Jan-2024"),
 )
+SORTS = (
+    *("(ARRIVAL) UTF-8 ALL", "(SUBJECT) UTF-8 ALL", "(FROM) UTF-8 1:5", "(REVERSE DATE SIZE) US-ASCII ALL"),
+    *("(TO CC REVERSE ARRIVAL) UTF-8 SEEN", '(DISPLAYFROM) "utf-8" NOT SEEN', "(DISPLAYTO) UTF-8 99"),
+    *("RETURN (MIN MAX COUNT ALL) (REVERSE SIZE) UTF-8 ALL", "RETURN () (SUBJECT) UTF-8 SEEN"),
+)
+BAD_SORTS = (
+    *("", "(DATE)", "(DATE) UTF-8", "DATE UTF-8 ALL", "() UTF-8 ALL", "(NOSUCH) UTF-8 ALL", "(REVERSE) UTF-8 ALL"),
+    *("(DATE UTF-8 ALL", "(DATE) NO-SUCH ALL", "(DATE) UTF-8 NOSUCH", "RETURN (NOSUCH) (DATE) UTF-8 ALL"),
+    "(DATE REVERSE) UTF-8 ALL",
+)
 RETURNS = ("()", "(ALL)", "(MIN)", "(MAX)", "(COUNT)", "(MIN MAX)", "(MIN MAX COUNT ALL)", "(COUNT ALL)")
 
 THREADS = (
@@ -188,6 +198,7 @@ STORES = (
         "NOOP",
         "SEARCH KEYWORD work",
         "SEARCH DELETED",
+        "SORT (REVERSE SIZE) UTF-8 UNDELETED",
         "FETCH 1 (BODY[])",
         "FETCH 1 (RFC822.TEXT)",
     ),

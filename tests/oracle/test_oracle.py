@@ -230,6 +230,17 @@ def test_oracle_thread(text: Both, verb: str, arguments: str) -> None:
     text.same(f"{verb} {arguments}".encode())
 
 
+@pytest.mark.parametrize("program", commands.SORTS)
+@pytest.mark.parametrize("verb", ["SORT", "UID SORT"])
+def test_oracle_sort(text: Both, verb: str, program: str) -> None:
+    text.same(f"{verb} {program}".encode())
+
+
+@pytest.mark.parametrize("program", commands.BAD_SORTS)
+def test_oracle_sort_bad(text: Both, program: str) -> None:
+    text.same(f"SORT {program}".encode())
+
+
 @pytest.mark.parametrize("key", ["subject", "from", "text", "body", "header message-id", "header content-type"])
 def test_oracle_search_odd(odd: Both, key: str) -> None:
     for word in ("a", "example", "multipart", "=?", "@", "Content"):
