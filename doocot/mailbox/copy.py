@@ -22,7 +22,7 @@ from doocot.mailbox.places import existing
 from doocot.mailbox.user import Mail
 from doocot.mailbox.view import View
 from doocot.store import dovecot_files, maildir, settle
-from doocot.store.disk_errors import disk_error
+from doocot.store.disk_errors import disk_error, disk_errors
 from doocot.store.files import Files
 from doocot.store.index import messages
 from doocot.store.index.database import next_position, reading, rows, write
@@ -107,18 +107,21 @@ def _link(mail: Mail, work: _Work, some: Sequence[_SourceRow]) -> None:
     source, files = work.view.live.root, mail.opened.root.files
     here = maildir.folder_of(source, work.view.live.row.name)
     there = maildir.folder_of(mail.opened.root, work.target.name)
-    for one, name in zip(some, mail.roots.names.make_many(len(some)), strict=True):
-        base, letters = one[6], one[7]
-        copied = name + base[base.index(",") :] if "," in base else name
-        path = maildir.file_path(there, copied, letters or "")
-        try:
+    with disk_errors(there), files.folder(f"{here}/cur") as from_folder, files.folder(f"{there}/cur") as to_folder:
+        for one, name in zip(some, mail.roots.names.make_many(len(some)), strict=True):
+            base, letters = one[6], one[7]
+            copied = name + base[base.index(",") :] if "," in base else name
+            link = f"{copied}:2,{letters or ''}"
+            known = maildir.file_path(here, base, None) if letters is None else f"{base}:2,{letters}"
             try:
-                files.link(maildir.file_path(here, base, letters), path)
-            except FileNotFoundError:
-                _link_from(maildir.paths_of(source.db, files, here, work.view.live.row.id, *one[6:]), files, path)
-        except OSError as error:
-            raise disk_error(error, path) from error
-        work.linked.append(copied)
+                try:
+                    files.link(known, link, (from_folder, to_folder))
+                except FileNotFoundError:
+                    paths = maildir.paths_of(source.db, files, here, work.view.live.row.id, *one[6:])
+                    _link_from(paths, files, f"{there}/cur/{link}")
+            except OSError as error:
+                raise disk_error(error, f"{there}/cur/{link}") from error
+            work.linked.append(copied)
 
 
 def _link_from(known: Iterable[str], files: Files, path: str) -> None:

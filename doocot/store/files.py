@@ -15,7 +15,8 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -72,7 +73,7 @@ class Calls(Protocol):
     def ftruncate(self, fd: int, length: int, /) -> None: ...
     def fsync(self, fd: int) -> None: ...
     def rename(self, src: str, dst: str) -> None: ...
-    def link(self, src: str, dst: str) -> None: ...
+    def link(self, src: str, dst: str, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None: ...
     def unlink(self, path: str) -> None: ...
     def mkdir(self, path: str, mode: int = 0o777) -> None: ...
     def rmdir(self, path: str) -> None: ...
@@ -152,6 +153,15 @@ class Files:
             self.unlink(path)
             raise
         return fd
+
+    @contextmanager
+    def folder(self, path: str) -> Iterator[int]:
+        """An open folder, for calls with many names in it."""
+        fd = self._calls.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            self._calls.close(fd)
 
     def create_unnamed(self, folder: str) -> int:
         """A new file without a name in this folder, open for reading and writing; it is gone when it is closed."""
@@ -286,11 +296,8 @@ class Files:
     def sync_folder(self, path: str, *, optional: bool = False) -> None:
         """Put the names in a folder on disk, as `mail_fsync` says."""
         if self._syncs(optional):
-            fd = self._calls.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
+            with self.folder(path or ".") as fd:
                 self._calls.fsync(fd)
-            finally:
-                self._calls.close(fd)
 
     def sync_batch(self, fds: Sequence[int], file_system: int) -> None:
         """Put several files (and folders) on disk at once; `file_system` is one there, opened before the writes.
@@ -355,9 +362,13 @@ class Files:
     def rename(self, source: str, target: str) -> None:
         self._calls.rename(source, target)
 
-    def link(self, source: str, target: str) -> None:
-        """A second name; FileExistsError when it is taken."""
-        self._calls.link(source, target)
+    def link(self, source: str, target: str, folders: tuple[int, int] | None = None) -> None:
+        """A second name; FileExistsError when it is taken. Relative names are in the open `folders`, as if on a path:
+
+        for many the kernel need not walk there each time.
+        """
+        source_folder, target_folder = folders or (None, None)
+        self._calls.link(source, target, src_dir_fd=source_folder, dst_dir_fd=target_folder)
 
     def unlink(self, path: str) -> bool:
         """Whether there was such a file."""

@@ -263,7 +263,8 @@ class Recorder:
             assert new is not None, dst
             self.record(Op("move", old[0], old[1], moved, new[0], new[1]))
 
-    def link(self, src: str, dst: str) -> None:
+    def link(self, src: str, dst: str, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
+        src, dst = _path_in(src_dir_fd, src), _path_in(dst_dir_fd, dst)
         self.called("link", src, dst)
         with self._lock:
             number = self.inode(src)
@@ -300,6 +301,11 @@ class Recorder:
             place = self.locate(path)
             if place is not None:
                 self.record(Op("set", place[0], place[1], self.new_inode({})))
+
+
+def _path_in(folder: int | None, name: str) -> str:
+    """The path of a name in an open folder."""
+    return name if folder is None else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)
 
 
 def sqlite_error(error: OSError) -> apsw.Error:
