@@ -115,7 +115,8 @@ def _sent(sent: bytes) -> int:
 # The first address in the form in which Facts have it (`message.address`): `"Name" <local@domain>`, `<@route:l@d>`,
 # `"Name" <>` with a name that was decoded not quoted, and `Group:`.
 _first_address = re.compile(
-    rb'(?s)(?:"(.*?)" (?=<)|([^"<][^<]*?) (?=<))?<(?:(?:@[^:>]*|INVALID_ROUTE):)?(?:"((?:[^"]|"(?!@))*)"|([^@>]*))@([^>]*)>'
+    rb'(?s)(?:"(.*?)" (?=<)|([^"<][^<]*?) (?=<))?'
+    rb'<(?:(?:@[^:>]*|INVALID_ROUTE):)?(?:"((?:[^"]|"(?!@))*)"|([^@>]*))@([^>]*)>'
 ).match
 _first_group = re.compile(rb'([^"<]*?):(?:, |\Z)').match
 
