@@ -62,6 +62,14 @@ def program(c: Cursor, options: frozenset[bytes] | None, charset: bytes) -> Sear
     return Search(options, name is not None, parse_keys(c, name or "utf-8"))
 
 
+def criteria(c: Cursor, options: frozenset[bytes] | None = None) -> Search:
+    """`SP search-criteria` of SORT and THREAD: `charset 1*(SP search-key)` (RFC 5256 §5)."""
+    charset = c.sp().astring()
+    if not c.at_end():
+        c.sp()
+    return program(c, options, charset)
+
+
 def _takes(c: Cursor, word: bytes) -> bool:
     """Goes over this word, if it comes next with a space behind it, and says whether it did."""
     end = c.position + len(word)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from doocot.imap.command import Ok, Result, State, Steps, command
-from doocot.imap.search import Search, answer, found_rows, program, return_options
+from doocot.imap.search import Search, answer, criteria, found_rows, return_options
 from doocot.mailbox.sort import INLINE, KEYS, Criterion, in_order
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.flow import MORE, Job
@@ -19,20 +19,17 @@ MAX_CRITERIA: Final = 100
 class Sort:
     """`sort = "SORT" [search-return-opts] SP "(" sort-criterion *(SP sort-criterion) ")" SP search-criteria`
 
-    `search-criteria = charset 1*(SP search-key)`
+    `search-criteria` as in `search.criteria`.
     """
 
-    criteria: tuple[Criterion, ...]
+    order: tuple[Criterion, ...]
     program: Search
 
     @classmethod
     def parse(cls, c: Cursor) -> "Sort":
         options = return_options(c.sp())
-        criteria = c.paren_list(lambda: _criterion(c), limit=MAX_CRITERIA)
-        charset = c.sp().astring()
-        if not c.at_end():
-            c.sp()
-        return cls(tuple(criteria), program(c, options, charset))
+        order = c.paren_list(lambda: _criterion(c), limit=MAX_CRITERIA)
+        return cls(tuple(order), criteria(c, options))
 
 
 def _criterion(c: Cursor) -> Criterion:
@@ -59,7 +56,7 @@ def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
     view = session.view
     assert view is not None
     rows = yield from found_rows(session, args.program)
-    rows = yield from in_order(view, rows, args.criteria, session.context.compute)
+    rows = yield from in_order(view, rows, args.order, session.context.compute)
     yield MORE
     if len(rows) <= INLINE:
         data = answer(session, args.program, by_uid, rows, b"SORT")

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from doocot.imap import untagged
-from doocot.imap.command import No, Ok, Result, State, Steps, command
-from doocot.imap.search_keys import Keys, codec, parse_keys
-from doocot.mailbox.search import matching
+from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.search import Search, criteria, found_rows
 from doocot.mailbox.thread import ORDEREDSUBJECT, REFERENCES, REFS
 from doocot.mailbox.thread_columns import threads
 from doocot.wire.cursor import BadSyntax, Cursor
@@ -19,14 +17,10 @@ ALGORITHMS: Final = (ORDEREDSUBJECT, REFERENCES, REFS)
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """`thread = ["UID" SP] "THREAD" SP thread-alg SP search-criteria`; an unknown charset makes `known` false.
-
-    `search-criteria = charset 1*(SP search-key)`
-    """
+    """`thread = ["UID" SP] "THREAD" SP thread-alg SP search-criteria`, the last as in `search.criteria`."""
 
     algorithm: bytes
-    known: bool
-    keys: Keys
+    program: Search
 
     @classmethod
     def parse(cls, c: Cursor) -> "Thread":
@@ -34,12 +28,7 @@ class Thread:
         algorithm = c.keyword()
         if algorithm not in ALGORITHMS:
             raise BadSyntax("THREAD takes ORDEREDSUBJECT, REFERENCES and REFS", begin)
-        name = c.sp().astring().decode("ascii", "replace")
-        charset = codec(name) if name else "utf-8"
-        c.sp()
-        if c.at_end():
-            raise BadSyntax("a search key is missing", c.position)
-        return cls(algorithm, charset is not None, parse_keys(c, charset or "utf-8"))
+        return cls(algorithm, criteria(c))
 
 
 # RFC 5256 §4: as with SEARCH no EXPUNGE while it is under way, but by UID.
@@ -51,11 +40,6 @@ def thread(session: "ImapSession", args: Thread, by_uid: bool) -> Result:
 def _thread(session: "ImapSession", args: Thread, by_uid: bool) -> Steps:
     view = session.view
     assert view is not None
-    if not args.known or args.keys.undecodable:
-        raise No(b"Unknown charset" if not args.known else b"A text is not in its charset", b"BADCHARSET")
-    if args.keys.has_modseq and b"CONDSTORE" not in session.enabled:
-        session.enabled.add(b"CONDSTORE")
-        yield b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % untagged.highest_modseq(view)
-    rows = yield from matching(view, args.keys.key, session.saved, session.context.compute)
+    rows = yield from found_rows(session, args.program)
     found = yield from threads(view, args.algorithm, rows, by_uid, session.context.compute)
     return Ok(b"Thread completed.", data=b"* THREAD %b\r\n" % found)
