@@ -16,10 +16,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import islice
 from typing import Protocol
 
 from doocot.errors import Kind, MailError
@@ -78,6 +79,7 @@ class Calls(Protocol):
     def mkdir(self, path: str, mode: int = 0o777) -> None: ...
     def rmdir(self, path: str) -> None: ...
     def listdir(self, path: str) -> list[str]: ...
+    def scandir(self, path: str) -> "AbstractContextManager[Iterator[os.DirEntry[str]]]": ...
     def stat(self, path: str, *, follow_symlinks: bool = True) -> os.stat_result: ...
     def fstat(self, fd: int) -> os.stat_result: ...
     def utime(self, path: str, *, ns: tuple[int, int]) -> None: ...
@@ -410,6 +412,11 @@ class Files:
     def names(self, folder: str) -> list[str]:
         """Names in a folder in no order, without "." and "..", undecodable bytes as surrogates (os.fsdecode)."""
         return self._calls.listdir(folder)
+
+    def some_names(self, folder: str, most: int) -> list[tuple[str, bool]]:
+        """As `names`, of the first `most`, and whether each is a folder."""
+        with self._calls.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in islice(entries, most)]
 
     # -- facts
 

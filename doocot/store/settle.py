@@ -18,7 +18,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -187,7 +186,9 @@ def _remove(root: Root, number: int, _: int, paths: list[str]) -> None:
     path = os.path.join(root.path, paths[0])
     rest = paths[1:]
     if root.files.lstat(path) is not None:
-        children = _first_children(path)
+        is_link = os.path.islink(path)
+        # All names for each slice would be a square.
+        children = root.files.some_names(path, SLICE) if os.path.isdir(path) and not is_link else []
         for name, is_folder in children:
             if is_folder:
                 rest.insert(0, os.path.join(paths[0], name))
@@ -195,21 +196,13 @@ def _remove(root: Root, number: int, _: int, paths: list[str]) -> None:
                 root.files.unlink(os.path.join(path, name))
         if children:
             rest.append(paths[0])
-        elif os.path.islink(path):  # what it leads to is not ours alone
+        elif is_link:  # what it leads to is not ours alone
             root.files.unlink(path)
         elif os.path.isdir(path):
             root.files.rmdir(path)
     if rest != paths:
         with write(root.db) as writer:
             _rest(writer, number, rest)
-
-
-def _first_children(path: str) -> list[tuple[str, bool]]:
-    """Some SLICE names in a folder, and whether each is a folder: all names for each slice would be a square."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        return []
-    with os.scandir(path) as entries:
-        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in islice(entries, SLICE)]
 
 
 def _rename(root: Root, number: int, mailbox: int, work: dict[str, Any]) -> None:

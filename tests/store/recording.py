@@ -155,6 +155,10 @@ class Recorder:
         self.called("listdir", path)
         return os.listdir(path)
 
+    def scandir(self, path: str) -> Any:
+        self.called("scandir", path)
+        return os.scandir(path)
+
     def stat(self, path: str, *, follow_symlinks: bool = True) -> os.stat_result:
         self.called("stat", path)
         return os.stat(path, follow_symlinks=follow_symlinks)
