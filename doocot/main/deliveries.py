@@ -1,4 +1,4 @@
-"""Deliveries of a process that serves LMTP: what arrives while a batch is under way is the next, with two syncs.
+"""Deliveries of a process that serves LMTP: what arrives while a batch is under way is the next one.
 
 Only syncs are done by threads: one that saves beside the loop hands the interpreter to and fro at every system
 call, which took half of the time. What cannot be done at once (a lock that somebody has, a root that is not open, a
