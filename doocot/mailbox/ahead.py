@@ -14,7 +14,7 @@ import numpy as np
 
 from doocot.errors import MailError
 from doocot.mailbox import facts
-from doocot.mailbox.facts import LISTED, SEARCHED, Wanted
+from doocot.mailbox.facts import KEYS, LISTED, TEXT, Wanted
 from doocot.mailbox.view import View
 from doocot.store import maildir
 from doocot.store.index.facts import count_facts
@@ -35,7 +35,7 @@ class Ahead:
     view: View
     end: int
     compute: Compute | None
-    items: tuple[int, ...] = (*LISTED, *SEARCHED)
+    items: tuple[int, ...] = (*LISTED, KEYS, TEXT)
     header_sets: tuple[tuple[int, tuple[bytes, ...]], ...] = ()
     _next: int = 0
     _windows: "deque[tuple[int, Job, Wanted]]" = field(default_factory=deque)

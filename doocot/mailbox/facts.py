@@ -10,12 +10,11 @@ from typing import Any
 
 from doocot.message.bodystructure import bodystructure
 from doocot.message.envelope import envelope
-from doocot.message.facts import Facts as MessageFacts
-from doocot.message.facts import facts as message_facts
-from doocot.message.header import header_fields, names_key
+from doocot.message.header import header_fields, known_fields, names_key
+from doocot.message.keys import Keys, keys
 from doocot.message.scan import crlf, header_end, scan
 from doocot.message.sections import wire
-from doocot.message.text import TextPart
+from doocot.message.text import TextPart, file_text_parts
 from doocot.store import maildir
 from doocot.store.files import Files
 from doocot.store.index import messages
@@ -32,16 +31,18 @@ HEADER_SETS = 100
 MAX_HEADER_SETS = 16
 
 
-# Facts that are computed together: those that a mailbox list shows, and those that SEARCH, SORT and THREAD compare.
+# Facts that are computed together. Those of SEARCH, SORT and THREAD are not among them: a reader of lists would wait a
+# quarter longer for what few ask for, and KEYS are of the header alone, which is a third of the work.
 LISTED = (ENVELOPE, BODYSTRUCTURE)
-SEARCHED = (KEYS, TEXT)
+
+HEAD_OCTETS = 8192  # what is read of a file of which only the header is wanted; most are shorter
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Messages low..high of a mailbox and which of their Facts are wanted.
 
-    `items` are ids of this module; with one of LISTED or SEARCHED come the others of that tuple, dates and sizes.
+    `items` are ids of this module; with one of LISTED come the others of that tuple and, as with TEXT, dates and sizes.
     `header_sets` are the header sections (id, lower-case names).
     """
 
@@ -50,7 +51,7 @@ class Wanted:
     folder: str
     low: int
     high: int
-    items: tuple[int, ...] = (*LISTED, *SEARCHED)
+    items: tuple[int, ...] = (*LISTED, KEYS, TEXT)
     header_sets: tuple[tuple[int, tuple[bytes, ...]], ...] = ()
 
 
@@ -81,26 +82,25 @@ def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[Any
     new: list[tuple[int, int, bytes]] = []
     dates: list[tuple[int, int, int]] = []
     listed = any(item in LISTED for item in wanted.items)
-    searched = any(item in SEARCHED for item in wanted.items)
+    text = TEXT in wanted.items
     sets = [(item, names_key(names)) for item, names in wanted.header_sets]
     for uid, content, *named in batch:
-        read = _read(db, files, wanted, *named)
+        read = _read(db, files, wanted, *named, whole=listed or text)
         if read is None:
             continue
         raw, mtime = read
-        if searched:
-            found = message_facts(raw)
-            dates.append((mtime, found.size, uid))
-            new += _searched(content, found)
-            if listed:
-                new += ((ENVELOPE, content, found.envelope), (BODYSTRUCTURE, content, found.bodystructure))
-        elif listed:
+        if listed or text:
             data = crlf(raw)
             part = scan(data)
             dates.append((mtime, len(data), uid))
-            new += ((ENVELOPE, content, envelope(part.header)), (BODYSTRUCTURE, content, bodystructure(part)))
-        if sets:
+            if listed:
+                new += ((ENVELOPE, content, envelope(part.header)), (BODYSTRUCTURE, content, bodystructure(part)))
+            if text:
+                new.append((TEXT, content, pack_text(file_text_parts(part, raw, data))))
+        if sets or KEYS in wanted.items:
             head = _head(raw)
+            if KEYS in wanted.items:
+                new.append((KEYS, content, pack_keys(keys(known_fields(head)))))
             for item, names in sets:
                 section = wire(header_fields(head, names))
                 new.append((item, content, b"{%d}\r\n%b" % (len(section), section)))
@@ -114,13 +114,19 @@ def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[Any
 
 
 def _read(
-    db: Database, files: Files, wanted: Wanted, base: str, letters: str | None, target: str | None
+    db: Database, files: Files, wanted: Wanted, base: str, letters: str | None, target: str | None, *, whole: bool
 ) -> tuple[bytes, int] | None:
-    """The message and the time of its file; None when it cannot be read."""
-    size = max(name_sizes(base)[0], 0)
+    """The message (or so much of it that its header is there) and the time of its file, 0 where that is not known.
+
+    None when it cannot be read.
+    """
     for path in maildir.paths_of(db, files, wanted.folder, wanted.mailbox, base, letters, target):
         try:
-            return files.read_dated(path, size)
+            if not whole:
+                start = files.read_start(path, HEAD_OCTETS)
+                if len(start) < HEAD_OCTETS or b"\n\n" in start or b"\n\r\n" in start:
+                    return start, 0
+            return files.read_dated(path, max(name_sizes(base)[0], 0))
         except FileNotFoundError:
             continue
         except OSError:
@@ -137,34 +143,28 @@ def _head(raw: bytes) -> bytes:
     return data[: header_end(data)]
 
 
-def _searched(content: int, found: MessageFacts) -> tuple[tuple[int, int, bytes], ...]:
-    return (
-        (KEYS, content, pack_keys(found)),
-        (TEXT, content, b";".join(b"%d,%d,%b,%b" % part for part in found.text)),
-    )
-
-
-def pack_keys(found: MessageFacts) -> bytes:
+def pack_keys(of: Keys) -> bytes:
     """What SEARCH, SORT and THREAD compare, as one Fact: fields apart by NUL, in the order of `Keys`."""
-    sent = b"%d %d" % (found.sent.timestamp, found.sent.zone) if found.sent is not None else b""
-    return b"\0".join(
-        (
-            found.from_key.replace(b"\0", b" "),
-            found.to_key.replace(b"\0", b" "),
-            found.cc_key.replace(b"\0", b" "),
-            found.bcc_key.replace(b"\0", b" "),
-            found.subject_key.replace(b"\0", b" "),
-            found.base_subject.replace(b"\0", b" "),
-            b"R" if found.is_reply else b"",
-            found.message_id.replace(b"\0", b" "),
-            b"\n".join(found.references).replace(b"\0", b" "),
-            sent,
-        )
+    fields = (
+        *of[:6],
+        b"R" if of.is_reply else b"",
+        of.message_id,
+        b"\n".join(of.references),
+        b"%d %d" % of.sent if of.sent is not None else b"",
     )
+    packed = b"\0".join(fields)
+    if packed.count(b"\0") >= len(fields):
+        packed = b"\0".join([field.replace(b"\0", b" ") for field in fields])
+    return packed
+
+
+def pack_text(parts: list[TextPart]) -> bytes:
+    """Where SEARCH BODY and TEXT look, as one Fact."""
+    return b";".join([b"%d,%d,%b,%b" % part for part in parts])
 
 
 def unpack_text(packed: bytes) -> list[TextPart]:
-    """The inverse of the TEXT Fact."""
+    """The inverse of `pack_text`."""
     parts = []
     for part in packed.split(b";") if packed else ():
         offset, length, encoding, charset = part.split(b",", 3)

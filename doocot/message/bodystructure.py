@@ -26,12 +26,6 @@ def body(part: Part) -> bytes:
     return b"(%b)" % _structure(part)[0]
 
 
-def body_and_structure(part: Part) -> tuple[bytes, bytes]:
-    """Both for the price of one."""
-    short, extended = _structure(part)
-    return b"(%b)" % short, b"(%b)" % extended
-
-
 def _structure(part: Part) -> tuple[bytes, bytes]:
     """The inside of `body`, without and with extension data."""
     return _multipart(part) if part.kind is _MULTIPART else _single(part)

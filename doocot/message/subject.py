@@ -2,8 +2,6 @@
 
 import re
 
-from doocot.message.charset import header_key
-
 # Nobody compares more; and a line of a million `[x]` would take for ever to peel.
 _LONGEST = 2000
 
@@ -14,10 +12,13 @@ _leader = re.compile(rb"(?:%b)*(?:RE|FWD?) ?(?:%b)?:" % (_BLOB, _BLOB)).match
 _blob = re.compile(_BLOB).match
 
 
-def base_subject(subject: bytes) -> tuple[bytes, bool]:
-    """The base subject in upper case, as `search_key` writes it, and whether the message is a reply or forward."""
-    # (1) encoded words to UTF-8, all white space to one space
-    text = header_key(subject[:_LONGEST])
+def base_subject(key: bytes) -> tuple[bytes, bool]:
+    """The base subject and whether the message is a reply or forward.
+
+    `key` is the search key of the Subject header: upper case, encoded words are UTF-8, which is half of step (1).
+    """
+    text = key[:_LONGEST]
+    # (1) all white space to one space
     if text.find(b"  ") >= 0 or _TAB in text or _CR in text:
         text = _white.sub(b" ", text)
     is_reply = False

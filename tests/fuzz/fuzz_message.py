@@ -17,11 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "corpus"))
 from odd_messages import odd_messages
 
 from doocot.errors import MailError
-from doocot.message.facts import facts
+from doocot.message.bodystructure import body, bodystructure
 from doocot.message.header import header_fields, header_fields_not
+from doocot.message.keys import keys
 from doocot.message.scan import Kind, Part, crlf, scan
 from doocot.message.sections import Section, SectionText, binary, section
-from doocot.message.text import search_text
+from doocot.message.text import file_text_parts, search_text
 
 LINES = (
     b"Content-Type: multipart/mixed; boundary=b",
@@ -89,11 +90,10 @@ def check(raw: bytes, rng: random.Random) -> bool:
     data = crlf(raw)
     part = scan(data)
     parts = check_tree(part, data)
-    found = facts(raw)
-    assert found.size == part.end == len(data)
-    assert found.header_size == part.body
-    assert found.body.count(b"(") <= found.bodystructure.count(b"(")
-    search_text(raw, found.text, b"FOLDED", True)
+    assert part.end == len(data)
+    assert body(part).count(b"(") <= bodystructure(part).count(b"(")
+    keys(part.head.fields)
+    search_text(raw, file_text_parts(part, raw, data), b"FOLDED", True)
     names = frozenset((b"to", b"subject", b"content-type"))
     block = data[: part.body]
     assert len(header_fields(block, names)) + len(header_fields_not(block, names)) <= len(block) + 4

@@ -9,12 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doocot.imap.search_keys import MAX_DEPTH, MAX_KEYS, codec
+from doocot.mailbox.facts import HEAD_OCTETS
 from doocot.mailbox.roots import Roots
 from doocot.mailbox.search_columns import BLOCK, BLOCK_OCTETS, GATHERED, places_of, scratch
 from doocot.mailbox.search_text import ALONE, probe, suspects
 from doocot.message.charset import search_key
-from doocot.message.facts import Facts, facts
-from doocot.message.text import search_text
+from doocot.message.keys import Keys, keys
+from doocot.message.scan import crlf, scan
+from doocot.message.text import TextPart, file_text_parts, search_text
 from tests.corpus.odd_messages import odd_messages
 from tests.imap.search_house import Searcher, make_maildir, open_roots
 
@@ -45,12 +47,21 @@ def box(roots: Roots, tmp_path: Path) -> Searcher:
     return Searcher(roots, tmp_path / "Maildir")
 
 
+Odd = tuple[bytes, Keys, list[TextPart]]
+
+
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Searcher, list[bytes], list[Facts]]:
+def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Searcher, list[Odd]]:
     path = tmp_path_factory.mktemp("odd") / "Maildir"
     messages = list(odd_messages().values())
     make_maildir(path, [(content, "", 1_000_000_000) for content in messages])
-    return Searcher(open_roots(), path), messages, [facts(content) for content in messages]
+    return Searcher(open_roots(), path), list(map(known, messages))
+
+
+def known(raw: bytes) -> Odd:
+    data = crlf(raw)
+    part = scan(data)
+    return raw, keys(part.head.fields), file_text_parts(part, raw, data)
 
 
 _text = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1, max_size=4)
@@ -59,22 +70,32 @@ _known = st.sampled_from(("a", "Alice", "café", "one two", "BODY", "=", "text/p
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=_text | _known, field=st.sampled_from(("FROM", "TO", "CC", "BCC", "TEXT", "BODY")))
-def test_search_is_what_each_message_says_alone(
-    odd: tuple[Searcher, list[bytes], list[Facts]], text: str, field: str
-) -> None:
-    box, messages, known = odd
+def test_search_is_what_each_message_says_alone(odd: tuple[Searcher, list[Odd]], text: str, field: str) -> None:
+    box, messages = odd
     key, octets = search_key(text), text.encode()
     found = box.search(b"CHARSET UTF-8 %b {%d+}\r\n%b" % (field.encode(), len(octets), octets))
     wanted = []
-    for number, (raw, fact) in enumerate(zip(messages, known, strict=True), 1):
+    for number, (raw, fact, parts) in enumerate(messages, 1):
         if field in ("TEXT", "BODY"):
-            matches = search_text(raw, fact.text, key, field == "TEXT")
+            matches = search_text(raw, parts, key, field == "TEXT")
         else:
-            keys = {"FROM": fact.from_key, "TO": fact.to_key, "CC": fact.cc_key, "BCC": fact.bcc_key}
+            keys = {"FROM": fact.from_, "TO": fact.to, "CC": fact.cc, "BCC": fact.bcc}
             matches = key in keys[field]
         if matches:
             wanted.append(number)
     assert found == wanted
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_keys_of_a_header_of_any_length(roots: Roots, tmp_path: Path, line_end: bytes) -> None:
+    """Only the beginning of a file is read for them, unless its header is longer; the body is never taken for one."""
+    lengths = [0, *range(HEAD_OCTETS - 40, HEAD_OCTETS + 1, 5), 3 * HEAD_OCTETS]
+    body = b"\nSubject: nowhere\n" + b"y" * 3 * HEAD_OCTETS
+    heads = [b"X: %b\nSubject: at the end\n" % (b"x" * length) for length in lengths]
+    make_maildir(tmp_path / "Maildir", [((head + body).replace(b"\n", line_end), "", 1) for head in heads])
+    box = Searcher(roots, tmp_path / "Maildir")
+    assert box.search(b'SUBJECT "at the end"') == list(range(1, len(lengths) + 1))
+    assert box.search(b'SUBJECT "nowhere"') == []
 
 
 def suspected(key: bytes, *raws: bytes) -> list[int]:

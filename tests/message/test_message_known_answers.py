@@ -6,12 +6,12 @@ from doocot.errors import Kind as ErrorKind
 from doocot.errors import MailError
 from doocot.message.address import Address, address_list, shown
 from doocot.message.bodystructure import body, bodystructure
-from doocot.message.charset import decode, decode_header, search_key
+from doocot.message.charset import decode, decode_header, header_key, search_key
 from doocot.message.dates import internal_date, sent_date
 from doocot.message.decode import exact, tolerant
 from doocot.message.envelope import envelope
-from doocot.message.facts import facts
 from doocot.message.header import fields, header_fields, header_fields_not, names_key
+from doocot.message.keys import keys
 from doocot.message.mime import content_type
 from doocot.message.quote import nstring, phrase, unfolded
 from doocot.message.scan import Kind, Limits, crlf, scan
@@ -306,7 +306,7 @@ def test_charsets_that_are_none_are_utf8(charset: bytes) -> None:
     ],
 )
 def test_base_subjects_of_rfc5256_section_2_1(subject: bytes, base: bytes, is_reply: bool) -> None:
-    assert base_subject(subject) == (base, is_reply)
+    assert base_subject(header_key(subject)) == (base, is_reply)
 
 
 @pytest.mark.parametrize(
@@ -364,16 +364,18 @@ def test_facts_of_a_message() -> None:
         b'From: "Al Jones" <al@example.org>\nTo: b@c, D <d@e>\nSubject: Re: =?utf-8?q?caf=C3=A9?=\nMessage-ID: <1@x>\n'
         b"References: <0@x>\nDate: Fri, 21 Nov 1997 09:55:06 -0600\n\nText\n"
     )
-    found = facts(raw)
-    assert found.size == len(crlf(raw))
-    assert found.header_size == found.size - 6
+    data = crlf(raw)
+    part = scan(data)
+    assert part.body == len(data) - 6
+    found = keys(part.head.fields)
     assert found.sent == (880127706, -360)
-    assert (found.from_key, found.to_key) == (b'"AL JONES" <AL@EXAMPLE.ORG>', b'<B@C>, "D" <D@E>')
-    assert (found.cc_key, found.bcc_key) == (b"", b"")
-    assert search_key("café") in found.subject_key
+    assert (found.from_, found.to) == (b'"AL JONES" <AL@EXAMPLE.ORG>', b'<B@C>, "D" <D@E>')
+    assert (found.cc, found.bcc) == (b"", b"")
+    assert search_key("café") in found.subject
     assert (found.base_subject, found.is_reply) == (search_key("CAFÉ"), True)
     assert (found.message_id, found.references) == (b"1@x", [b"0@x"])
-    assert [raw[start : start + length] for start, length, _, _ in found.text] == [raw[:-5], b"Text\n"]
+    text = file_text_parts(part, raw, data)
+    assert [raw[start : start + length] for start, length, _, _ in text] == [raw[:-5], b"Text\n"]
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"mixed"])
@@ -394,7 +396,8 @@ def test_search_decodes_bodies_and_headers() -> None:
         b"Subject: =?utf-8?q?d=C3=A9j=C3=A0?=\n vu\nContent-Type: text/plain; charset=iso-8859-1\n"
         b"Content-Transfer-Encoding: quoted-printable\n\nd=E9j=E0 vu soft=\nbreak\n"
     )
-    where = facts(raw).text
+    data = crlf(raw)
+    where = file_text_parts(scan(data), raw, data)
     for word in ("déjà vu", "DE", "softbreak"):
         assert search_text(raw, where, search_key(word), False)
     assert not search_text(raw, where, search_key("subject"), False)

@@ -16,8 +16,8 @@ from doocot.message.charset import decode, decode_header, header_key, search_key
 from doocot.message.dates import internal_date, sent_date
 from doocot.message.decode import exact, tolerant
 from doocot.message.envelope import envelope
-from doocot.message.facts import facts
 from doocot.message.header import fields, header_fields, header_fields_not, known_fields
+from doocot.message.keys import keys
 from doocot.message.mime import content_type, disposition, languages, mechanism, transfer_encoding
 from doocot.message.quote import nstring, phrase, unfolded
 from doocot.message.scan import Kind, Limits, Part, crlf, crlf_chunks, header_end, scan
@@ -154,17 +154,16 @@ def test_header_fields_divide_the_header(raw: bytes, names: frozenset[bytes]) ->
 
 @few
 @given(messages)
-def test_facts_never_fail(raw: bytes) -> None:
-    found = facts(raw)
+def test_keys_and_text_never_fail(raw: bytes) -> None:
     data = crlf(raw)
-    assert found.size == len(data)
     part = scan(data)
-    assert file_text_parts(part, raw, data) == found.text
-    for (start, length, *_), (on_wire, size, *_) in zip(found.text, text_parts(part), strict=True):
+    assert keys(part.head.fields) == keys(fields(data[: part.body]))
+    text = file_text_parts(part, raw, data)
+    for (start, length, *_), (on_wire, size, *_) in zip(text, text_parts(part), strict=True):
         assert crlf(raw[start : start + length]) == data[on_wire : on_wire + size]
-    assert isinstance(search_text(raw, found.text, b"X", True), bool)
-    if any(encoding == HEADER and length for _, length, encoding, _ in found.text):
-        assert search_text(raw, found.text, b"", True)
+    assert isinstance(search_text(raw, text, b"X", True), bool)
+    if any(encoding == HEADER and length for _, length, encoding, _ in text):
+        assert search_text(raw, text, b"", True)
 
 
 @few
@@ -172,8 +171,8 @@ def test_facts_never_fail(raw: bytes) -> None:
 def test_values_never_fail(value: bytes) -> None:
     for read in (content_type, disposition, languages, mechanism, transfer_encoding, sent_date, message_ids):
         read(value)
-    base, _ = base_subject(value)
-    assert base_subject(base)[0] in (base, base_subject(base)[0])
+    base, _ = base_subject(header_key(value))
+    assert base_subject(base)[0] == base
     assert header_key(value) is not None
     for shown_form in (nstring(value), phrase(value), unfolded(value), shown(value).wire):
         check_list(b"(" + shown_form + b")")
@@ -266,5 +265,5 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_time_grows_with_the_size(name: str) -> None:
     began = time.process_time()
-    facts(HOSTILE[name])
+    keys(known_fields(crlf(HOSTILE[name])))
     assert time.process_time() - began < 2.0  # linear ways take a tenth of it, quadratic ones minutes
