@@ -7,6 +7,7 @@ from pathlib import Path
 
 REST_SECONDS = 0.05
 REST_LIMIT_SECONDS = 30.0
+GAP_SECONDS = 10.0  # on each processor
 
 
 def family(pid: int) -> list[int]:
@@ -67,3 +68,22 @@ def raise_file_limit(count: int) -> None:
     if os.getuid() == 0:
         hard = max(hard, count)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(count, hard)), hard))
+
+
+def longest_gap(seconds: float = GAP_SECONDS) -> float:
+    """The longest time in seconds that a program that only reads the clock is away from its processor, any of them.
+
+    What a machine shared with others takes away, no server can answer in.
+    """
+    before, longest = os.sched_getaffinity(0), 0.0
+    try:
+        for processor in before:
+            os.sched_setaffinity(0, {processor})
+            last = time.perf_counter()
+            end = last + seconds
+            while last < end:
+                now = time.perf_counter()
+                longest, last = max(longest, now - last), now
+    finally:
+        os.sched_setaffinity(0, before)
+    return longest

@@ -29,12 +29,13 @@ from bench.client import Answer, Client, Refused
 from bench.idle import change_latency, idle_cost
 from bench.lmtp import Undelivered, rate
 from bench.neighbour import neighbour
-from bench.processes import raise_file_limit, wait_for_rest
+from bench.processes import longest_gap, raise_file_limit, wait_for_rest
 from bench.rows import Row, Target, bad_rows, first_rows, least, rows
 from tests.parts import servers
 
 USER = "u1"
 NEIGHBOUR_SECONDS = 1.5  # how long a row is repeated beside another client
+NEIGHBOUR_ROUNDS = 3
 PAGE = Path("docs/benchmarks.md")
 LMTP_ROWS = {"lmtp, 1 connection": 1, "lmtp, 8 connections": 8}
 
@@ -127,7 +128,7 @@ def first_phase(bench: Bench) -> list[report.Line]:
     if not wanted:
         return []
     found = {row.name: Samples({}, {}, []) for row in first_rows()}
-    rounds = min(bench.options.rounds, 3)
+    rounds = bench.options.rounds
     task = bench.progress.add_task("first sight", total=rounds * len(bench.options.servers))
     for _ in range(rounds):
         for name in bench.options.servers:
@@ -211,32 +212,42 @@ def neighbour_phase(bench: Bench, running: dict[str, servers.Server]) -> list[re
     wanted = [row for row in (*rows(), *bad_rows()) if row.bulk and bench.options.wants(row.name)]
     if not wanted:
         return []
-    waits: dict[str, dict[str, float]] = {name: {} for name in ("nothing", *(row.name for row in wanted))}
-    task = bench.progress.add_task("neighbour", total=len(wanted) * len(running))
-    for name, server in running.items():
-        wait_for_rest(*(each.pid for each in running.values()))
-        on = target(bench, server)
-        client = on.connect()
-        client.exists()
-        capabilities = client.capabilities()
-        with neighbour(server.imap, "u2", servers.PASSWORD) as other:
-            time.sleep(NEIGHBOUR_SECONDS)
-            waits["nothing"][name] = other.report().p99
-            for row in wanted:
-                bench.progress.advance(task)
-                if row.needs and row.needs not in capabilities:
-                    continue
-                other.report()
-                try:
-                    _again_and_again(row, client, on)
-                except (Refused, OSError):  # the row itself has told
-                    client.close()
-                    client = on.connect()
-                    client.exists()
-                    continue
-                waits[row.name][name] = other.report().p99
-        client.close()
-    return [report.Wait(row, p99) for row, p99 in waits.items()]
+    waits: dict[str, dict[str, list[float]]] = {name: {} for name in ("nothing", *(row.name for row in wanted))}
+    rounds = 1 if bench.options.quick else NEIGHBOUR_ROUNDS
+    task = bench.progress.add_task("neighbour", total=rounds * len(wanted) * len(running))
+    for _ in range(rounds):
+        for name, server in running.items():
+            wait_for_rest(*(each.pid for each in running.values()))
+            for row, p99 in _waits(target(bench, server), wanted):
+                bench.progress.advance(task, row != "nothing")
+                if p99 is not None:
+                    waits[row].setdefault(name, []).append(p99)
+    return [report.Wait(row, {name: tuple(each) for name, each in p99.items()}) for row, p99 in waits.items()]
+
+
+def _waits(on: Target, wanted: list[Row]) -> Iterator[tuple[str, float | None]]:
+    """How long the other client's NOOPs took during each row; None where the server does not have it, or refuses."""
+    client = on.connect()
+    client.exists()
+    capabilities = client.capabilities()
+    with neighbour(on.port, "u2", servers.PASSWORD) as other:
+        time.sleep(NEIGHBOUR_SECONDS)
+        yield "nothing", other.report().p99
+        for row in wanted:
+            if row.needs and row.needs not in capabilities:
+                yield row.name, None
+                continue
+            other.report()
+            try:
+                _again_and_again(row, client, on)
+            except (Refused, OSError):  # the row itself has told
+                client.close()
+                client = on.connect()
+                client.exists()
+                yield row.name, None
+            else:
+                yield row.name, other.report().p99
+    client.close()
 
 
 def _again_and_again(row: Row, client: Client, on: Target) -> None:
@@ -326,7 +337,7 @@ def measure(bench: Bench) -> report.Report:
         waits = neighbour_phase(bench, running)
         hold = longest_hold(running.get(report.OURS))
     lines += idle_phase(bench)
-    return report.Report(options.messages, options.rounds, tuple(lines), tuple(waits), hold)
+    return report.Report(options.messages, options.rounds, tuple(lines), tuple(waits), hold, longest_gap() * 1e3)
 
 
 def main() -> None:
