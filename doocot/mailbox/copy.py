@@ -9,6 +9,7 @@
 Within one root a MOVE is one transaction, so it is never half done. Between roots the target is durable first.
 """
 
+import os
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,6 +36,7 @@ from doocot.wire.flow import Job, Step
 GONE = "Some of the messages no longer exist."
 
 LINKS = 1000  # at a time: a client that goes away is noticed in between
+YIELD = 8  # links after which others get the processor: who waits for it is not let in before the kernel's next tick
 
 _SOURCE = (
     "SELECT uid, content, flags, internaldate, savedate, size, base, letters, target FROM message"
@@ -122,6 +124,8 @@ def _link(mail: Mail, work: _Work, some: Sequence[_SourceRow]) -> None:
             except OSError as error:
                 raise disk_error(error, f"{there}/cur/{link}") from error
             work.linked.append(copied)
+            if not len(work.linked) % YIELD:
+                os.sched_yield()
 
 
 def _link_from(known: Iterable[str], files: Files, path: str) -> None:
