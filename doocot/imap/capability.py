@@ -1,6 +1,6 @@
 """CAPABILITY (RFC 3501 §6.1.1): what is offered follows the state of the connection."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from doocot.auth import sasl
 from doocot.imap.command import Ok, Result, State, command
@@ -8,17 +8,37 @@ from doocot.imap.command import Ok, Result, State, command
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
-ALWAYS = b"IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE"
-LOGGED_IN = (
-    b"UIDPLUS UNSELECT CHILDREN NAMESPACE MOVE SPECIAL-USE LIST-EXTENDED LIST-STATUS ESEARCH SEARCHRES CONDSTORE"
-    b" QRESYNC BINARY MULTIAPPEND SORT SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT"
+ALWAYS: Final = b"IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE"
+
+# What is offered after login, each on its line so that what an extension adds is seen at a glance.
+LOGGED_IN: Final = (
+    b"UIDPLUS",
+    b"UNSELECT",
+    b"CHILDREN",
+    b"NAMESPACE",
+    b"MOVE",
+    b"SPECIAL-USE",
+    b"LIST-EXTENDED",
+    b"LIST-STATUS",
+    b"ESEARCH",
+    b"SEARCHRES",
+    b"CONDSTORE",
+    b"QRESYNC",
+    b"BINARY",
+    b"MULTIAPPEND",
+    b"SORT",
+    b"SORT=DISPLAY",
+    b"ESORT",
+    b"THREAD=REFERENCES",
+    b"THREAD=REFS",
+    b"THREAD=ORDEREDSUBJECT",
 )
 
 
 def capabilities(session: "ImapSession") -> bytes:
     """The capability list as it goes on the wire."""
     if session.user:
-        return ALWAYS + b" " + LOGGED_IN
+        return b" ".join((ALWAYS, *LOGGED_IN))
     offered = [ALWAYS]
     if session.context.starttls and not session.peer.tls:
         offered.append(b"STARTTLS")
