@@ -1,4 +1,5 @@
-"""APPEND (RFC 3501 §6.3.11) with MULTIAPPEND (RFC 3502), UIDPLUS (RFC 4315 §3) and literal8 (RFC 3516 §4.4)."""
+"""APPEND (RFC 3501 §6.3.11) with MULTIAPPEND (RFC 3502), UIDPLUS (RFC 4315 §3), literal8 (RFC 3516 §4.4) and UTF8
+(RFC 6855 §4)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,7 +35,11 @@ class Append:
 
 
 def _message(c: Cursor) -> NewMail:
-    """`append-message = [SP flag-list] [SP date-time] SP literal`"""
+    """`append-message = [SP flag-list] [SP date-time] SP (literal / "UTF8" SP "(" literal8 ")")`
+
+    Headers with 8-bit bytes are also saved when no UTF8 is said. RFC 6855 §4 wants NO for clients that have not enabled
+    it; but such bytes are in old mail of every kind, and who copies it from elsewhere would lose it.
+    """
     c.sp()
     bits, keywords, date = 0, frozenset[str](), None
     if c.at(b"("):
@@ -43,10 +48,18 @@ def _message(c: Cursor) -> NewMail:
     if c.at(b'"'):
         date, _ = c.date_time()
         c.sp()
+    in_utf8 = c.text[c.position : c.position + 5].upper() == b"UTF8 "
+    if in_utf8:
+        if not c.utf8:
+            raise No(b"UTF8 needs ENABLE UTF8=ACCEPT before.")
+        c.position += 4
+        c.sp().open_paren()
     if not c.at_literal():
         raise BadSyntax("a literal was expected", c.position)
     data = c.literal()
     assert isinstance(data, bytes | FileSpool)  # what `literals.judge` gives
+    if in_utf8:
+        c.close_paren()
     if data == b"":  # some clients cancel an APPEND like that
         raise No(b"A message of zero octets cannot be saved.")
     return NewMail(data, bits, keywords, date)

@@ -1,14 +1,21 @@
-"""CAPABILITY (RFC 3501 §6.1.1): what is offered follows the state of the connection."""
+"""CAPABILITY (RFC 3501 §6.1.1, RFC 9051 §6.1.1): what is offered follows the state of the connection."""
 
 from typing import TYPE_CHECKING, Final
 
 from doocot.auth import sasl
 from doocot.imap.command import Ok, Result, State, command
+from doocot.imap.extensions import EXTENSIONS
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
-ALWAYS: Final = b"IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE"
+ALWAYS: Final = b" ".join(
+    (
+        b"IMAP4rev1",
+        *(extension.capability for extension in EXTENSIONS.values() if extension.always),
+        b"SASL-IR LITERAL+ ID ENABLE IDLE",
+    )
+)
 
 # What is offered after login, each on its line so that what an extension adds is seen at a glance.
 LOGGED_IN: Final = (
@@ -22,8 +29,7 @@ LOGGED_IN: Final = (
     b"LIST-STATUS",
     b"ESEARCH",
     b"SEARCHRES",
-    b"CONDSTORE",
-    b"QRESYNC",
+    *(extension.capability for extension in EXTENSIONS.values() if not extension.always),
     b"BINARY",
     b"MULTIAPPEND",
     b"SORT",

@@ -80,11 +80,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A row under one of its names."""
+    """A row under one of its names. `by_number`: its numbers are sequence numbers, and UID X is the same by UID."""
 
     row: Row
     by_uid: bool
     expunge: bool
+    by_number: bool = False
 
 
 def no_arguments(_: Cursor) -> None:
@@ -112,5 +113,5 @@ def table(rows: Sequence[Row]) -> Mapping[bytes, Bound]:
     for row in rows:
         for name in row.names:
             by_uid = name.startswith(b"UID ")
-            bound[name] = Bound(row, by_uid, row.expunge or by_uid)
+            bound[name] = Bound(row, by_uid, row.expunge or by_uid, b"UID " + name in row.names)
     return bound

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from doocot.imap import names
+from doocot.imap import names, oldname
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.mailbox import manage
 from doocot.wire.cursor import Cursor
@@ -41,5 +41,7 @@ def create(session: "ImapSession", args: Create, by_uid: bool) -> Result:
 def _create(session: "ImapSession", args: Create) -> Steps:
     mail = session.mail
     assert mail is not None
-    yield Job(lambda: manage.create(mail, args.mailbox, args.special_use))
-    return Ok(b"Create completed.")
+    name = names.new(session, args.mailbox)
+    yield Job(lambda: manage.create(mail, name, args.special_use))
+    told = oldname.changed(session, args.mailbox) if name != args.mailbox else b""
+    return Ok(b"Create completed.", data=told)

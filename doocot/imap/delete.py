@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from doocot.imap import names
+from doocot.imap import names, oldname
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.mailbox import manage
 from doocot.wire.cursor import Cursor
@@ -26,6 +26,7 @@ def delete(session: "ImapSession", mailbox: str, by_uid: bool) -> Result:
 def _delete(session: "ImapSession", mailbox: str) -> Steps:
     mail = session.mail
     assert mail is not None
+    told = oldname.changed(session, mailbox, (b"\\NonExistent",))
     yield Job(lambda: manage.delete(mail, mailbox))
     session.context.unsettled(mail.opened.root)
-    return Ok(b"Delete completed.")
+    return Ok(b"Delete completed.", data=told)

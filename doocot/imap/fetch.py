@@ -9,6 +9,7 @@ import numpy as np
 
 from doocot.errors import Kind, MailError
 from doocot.imap.command import Bad, Ok, Result, State, command
+from doocot.imap.extensions import uid_only
 from doocot.imap.fetch_items import Binary, Body, Item, Items, Plain, parse_items
 from doocot.imap.sets import rows_of
 from doocot.imap.untagged import condstore, vanished
@@ -105,9 +106,9 @@ def _column(item: Item, header_sets: dict[Body, int]) -> Column:
 
 
 @lru_cache(maxsize=1024)
-def _plan(items: tuple[Item, ...], header_sets: tuple[tuple[Body, int], ...]) -> Plan:
+def _plan(items: tuple[Item, ...], header_sets: tuple[tuple[Body, int], ...], uid_only: bool = False) -> Plan:
     known = dict(header_sets)
-    return columns.plan([_column(item, known) for item in items])
+    return columns.plan([_column(item, known) for item in items], uid_only=uid_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +122,19 @@ class _Wanted:
 
 
 @lru_cache(maxsize=1024)
-def _wanted(items: Items, by_uid: bool) -> _Wanted:
-    """UID FETCH adds UID (RFC 3501 §6.4.8), CHANGEDSINCE adds MODSEQ (RFC 7162 §3.1.4.1)."""
+def _wanted(items: Items, by_uid: bool, uid_only: bool) -> _Wanted:
+    """UID FETCH adds UID (RFC 3501 §6.4.8), CHANGEDSINCE adds MODSEQ (RFC 7162 §3.1.4.1).
+
+    A UIDFETCH has the UID at its begin, and among its items only if it was asked for (RFC 9586 §3.3).
+    """
     found = list(items.items)
-    if by_uid and Plain(b"UID") not in found:
+    if by_uid and not uid_only and Plain(b"UID") not in found:
         found.insert(0, Plain(b"UID"))
     tells_modseq = items.changed_since is not None or _MODSEQ in found
     if tells_modseq and _MODSEQ not in found:
         found.append(_MODSEQ)
     sets_seen = any(not isinstance(item, Plain) and item.sets_seen for item in found)
-    plan = None if any(map(_is_header_set, found)) else _plan(tuple(found), ())
+    plan = None if any(map(_is_header_set, found)) else _plan(tuple(found), (), uid_only)
     return _Wanted(tuple(found), tells_modseq, sets_seen, plan)
 
 
@@ -145,7 +149,8 @@ def _is_header_set(item: Item) -> bool:
 def fetch(session: "ImapSession", args: Fetch, by_uid: bool) -> Result:
     view = session.view
     assert view is not None
-    items, wanted = args.items, _wanted(args.items, by_uid)
+    only = uid_only(session)
+    items, wanted = args.items, _wanted(args.items, by_uid, only)
     rows = rows_of(session, args.messages, by_uid)
     gone = condstore(session) if wanted.tells_modseq else b""
     if items.changed_since is not None:
@@ -155,7 +160,7 @@ def fetch(session: "ImapSession", args: Fetch, by_uid: bool) -> Result:
     if wanted.sets_seen and not view.read_only:
         return _marking_seen(session, wanted.items, rows, gone)
     if len(rows) == 1 and rows[0][1] - rows[0][0] == 1:
-        plan = wanted.plan or _plan(wanted.items, _header_sets(session, wanted.items, 1))
+        plan = wanted.plan or _plan(wanted.items, _header_sets(session, wanted.items, 1), only)
         piece = piece_of(view.snapshot, rows[0][0])
         if not (plan.reads_files and columns.is_large(piece)):
             try:
@@ -274,7 +279,7 @@ def _long(
         yield before
     count = sum(high - low for low, high in rows)
     header_sets = _header_sets(session, items, count)
-    plan = _plan(items, header_sets)
+    plan = _plan(items, header_sets, uid_only(session))
     sets = tuple((number, tuple(sorted(item.section.names))) for item, number in header_sets)
     ahead = Ahead(view, rows[-1][1] if rows else 0, session.context.compute, _facts_of(items), sets)
     lost = False
@@ -285,7 +290,7 @@ def _long(
             row += piece.high - piece.low
             whole = _whole_body(items) if plan.reads_files and columns.is_large(piece) else None
             if whole is not None:
-                yield from _streamed(view, items, whole, piece)
+                yield from _streamed(view, plan, items, whole, piece)
                 continue
             try:
                 yield render(view, plan, piece)
@@ -339,12 +344,14 @@ def _whole_body(items: tuple[Item, ...]) -> int | None:
     return found[0] if whole else None
 
 
-def _streamed(view: View, items: tuple[Item, ...], whole: int, piece: Piece) -> Generator[Step, Any, None]:
+def _streamed(view: View, plan: Plan, items: tuple[Item, ...], whole: int, piece: Piece) -> Generator[Step, Any, None]:
     """A large message: the items around its body, and the body from the file in pieces."""
     item = items[whole]
     assert isinstance(item, Body)
     before, after = items[:whole], items[whole + 1 :]
-    head = b"* %d FETCH (" % (piece.row + 1) + _inside(view, before, piece) + (b" " if before else b"")
+    number = int(piece.chunk.uid[piece.low]) if plan.uid_only else piece.row + 1
+    begin = b"* %d UIDFETCH (" if plan.uid_only else b"* %d FETCH ("
+    head = begin % number + _inside(view, before, piece) + (b" " if before else b"")
     tail = (b" " if after else b"") + _inside(view, after, piece) + b")\r\n"
     yield from stream(view, piece, head + item.label + b" ", tail)
 

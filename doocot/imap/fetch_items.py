@@ -28,7 +28,7 @@ _RFC822 = {
     b"RFC822.TEXT": (Section((), SectionText.TEXT), True),
 }
 _ATTRIBUTE = re.compile(rb"[A-Za-z0-9.]+")
-_PARTIAL = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
+_PARTIAL = re.compile(rb"<([0-9]{1,19})\.([0-9]{1,19})>")  # number64 of RFC 9051 §9
 _PART = re.compile(rb"[1-9][0-9]{0,8}(?:\.[1-9][0-9]{0,8})*")
 
 
@@ -205,7 +205,7 @@ def _section_text(c: Cursor, *, inside: bool) -> tuple[SectionText, tuple[bytes,
 
 
 def _partial(c: Cursor) -> tuple[int, int] | None:
-    """`partial = "<" number "." nz-number ">"`"""
+    """`partial = "<" number64 "." nz-number64 ">"`"""
     if not c.at(b"<"):
         return None
     found = _PARTIAL.match(c.text, c.position)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from doocot.errors import MailError
-from doocot.imap import names, status
+from doocot.imap import extensions, names, status
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.mailbox.listing import RENDERED, Entry, Listing, listing, matching
 from doocot.mailbox.namespaces import Place, find_space
 from doocot.mailbox.patterns import Pattern, compiled
+from doocot.mailbox.places import forms
 from doocot.wire import mutf7
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import MORE, Job, Step
@@ -111,7 +112,7 @@ def _root(session: "ImapSession", reference: str) -> bytes:
         space = space or spaces[0]
         first, separator, _ = reference.partition(space.separator)
         root = first + separator if separator else ""
-    return _line(b"LIST", (b"\\Noselect",), space.separator, root, session.utf8)
+    return response(b"LIST", (b"\\Noselect",), space.separator, root, session.utf8)
 
 
 def _steps(session: "ImapSession", args: List, done: bytes) -> Steps:
@@ -146,7 +147,7 @@ def _status(session: "ImapSession", entry: Entry, items: tuple[bytes, ...]) -> G
 
 def _answer(session: "ImapSession", found: Listing, args: List) -> bytes:
     """All responses, which are kept with the tree."""
-    key = (args, session.utf8)
+    key = (args, session.utf8, extensions.rev2(session))
     answer = found.rendered.get(key)
     if answer is None:
         answer = b"".join([line for _, line in _lines(session, found, args)])
@@ -157,7 +158,8 @@ def _answer(session: "ImapSession", found: Listing, args: List) -> bytes:
 
 
 def _lines(session: "ImapSession", found: Listing, args: List) -> list[tuple[Entry, bytes]]:
-    patterns = [compiled(args.reference + text, _separator(session)) for text in args.patterns if text]
+    texts = [form for text in args.patterns if text for form in forms(args.reference + text)]
+    patterns = [compiled(text, _separator(session)) for text in texts]
     fitting = matching(found, patterns)
     if args.selection and not args.extended:
         return _lsub_lines(session, found, fitting, patterns)
@@ -206,7 +208,7 @@ def _list_line(session: "ImapSession", entry: Entry, args: List) -> bytes:
     if entry.subscribed and (SUBSCRIBED in args.selection or SUBSCRIBED in args.returned):
         words.append(b"\\Subscribed")
     if not entry.exists:
-        words.append(b"\\NonExistent" if args.extended else b"\\Noselect")
+        words.append(b"\\NonExistent" if args.extended or extensions.rev2(session) else b"\\Noselect")
     if CHILDREN in args.returned:
         children = entry.children or (RECURSIVE in args.selection and entry.subscribed_below)
         words.append(b"\\HasChildren" if children else b"\\HasNoChildren")
@@ -217,7 +219,7 @@ def _list_line(session: "ImapSession", entry: Entry, args: List) -> bytes:
         asked = ((SUBSCRIBED, entry.subscribed_below), (SPECIAL_USE, entry.special_below))
         kinds = [b'"%b"' % kind for kind, there in asked if there and kind in args.selection]
         below = b" (CHILDINFO (%b))" % b" ".join(kinds) if kinds else b""
-    return _line(b"LIST", words, entry.space.separator, entry.name, session.utf8, below)
+    return response(b"LIST", words, entry.space.separator, entry.name, session.utf8, below)
 
 
 def _lsub_lines(
@@ -238,11 +240,11 @@ def _lsub_lines(
             words = [b"\\Noselect"]
         else:
             continue
-        lines.append((entry, _line(b"LSUB", words, entry.space.separator, entry.name, session.utf8)))
+        lines.append((entry, response(b"LSUB", words, entry.space.separator, entry.name, session.utf8)))
     return lines
 
 
-def _line(
+def response(
     verb: bytes, words: Sequence[bytes], separator: str, name: str, utf8: bool = False, further: bytes = b""
 ) -> bytes:
     """`mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox [SP extended]`"""

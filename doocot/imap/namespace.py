@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 def namespace(session: "ImapSession", _: None, by_uid: bool) -> Result:
     assert session.mail is not None
     spaces = [space for space in session.mail.spaces if not space.hidden]
-    groups = [_group(spaces, type_) for type_ in (Type.PRIVATE, Type.SHARED, Type.PUBLIC)]
+    groups = [_group(spaces, type_, session.utf8) for type_ in (Type.PRIVATE, Type.SHARED, Type.PUBLIC)]
     return Ok(b"Namespace completed.", data=b"* NAMESPACE %b\r\n" % b" ".join(groups))
 
 
-def _group(spaces: Sequence[Space], type_: Type) -> bytes:
+def _group(spaces: Sequence[Space], type_: Type, utf8: bool) -> bytes:
     """`Namespace = nil / "(" 1*("(" string SP (DQUOTE QUOTED-CHAR DQUOTE / nil) ")") ")"`"""
-    members = [_member(space) for space in spaces if space.type is type_]
+    members = [_member(space, utf8) for space in spaces if space.type is type_]
     return b"(%b)" % b"".join(members) if members else b"NIL"
 
 
-def _member(space: Space) -> bytes:
+def _member(space: Space, utf8: bool) -> bytes:
     prefix = space.prefix.partition("%")[0]  # of other users: what stands before the user's name
-    return b"(%b %b)" % (string(mutf7.encode(prefix)), string(space.separator.encode()))
+    name = prefix.encode() if utf8 else mutf7.encode(prefix)
+    return b"(%b %b)" % (string(name, utf8), string(space.separator.encode()))

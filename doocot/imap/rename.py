@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from doocot.imap import names
+from doocot.imap import extensions, names, oldname
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.mailbox import manage
+from doocot.mailbox.places import find
 from doocot.wire.cursor import Cursor
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ def rename(session: "ImapSession", args: Rename, by_uid: bool) -> Result:
 def _rename(session: "ImapSession", args: Rename) -> Steps:
     mail = session.mail
     assert mail is not None
-    yield from manage.rename(mail, args.old, args.new)
+    name = names.new(session, args.new)
+    yield from manage.rename(mail, args.old, name)
     session.context.unsettled(mail.opened.root)
-    return Ok(b"Rename completed.")
+    return Ok(b"Rename completed.", data=_renamed(session, args, name))
+
+
+def _renamed(session: "ImapSession", args: Rename, name: str) -> bytes:
+    """The new name with the old one (RFC 9051 §6.3.6, §6.3.9.7); INBOX, which stays, is no old name."""
+    if args.old == "INBOX":
+        return oldname.changed(session, args.new)
+    assert session.mail is not None
+    return oldname.told(session, find(session.mail, name), args.old) if extensions.rev2(session) else b""

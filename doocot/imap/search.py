@@ -1,14 +1,14 @@
-"""SEARCH and UID SEARCH (RFC 3501 §6.4.4) with ESEARCH (RFC 4731), SEARCHRES (RFC 5182) and MODSEQ (RFC 7162
-§3.1.5)."""
+"""SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4) with ESEARCH (RFC 4731), SEARCHRES (RFC 5182) and MODSEQ
+(RFC 7162 §3.1.5)."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from doocot.imap import untagged
-from doocot.imap.command import No, Ok, Result, State, Steps, command
+from doocot.imap import extensions, untagged
+from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
 from doocot.imap.search_keys import Keys, codec, parse_keys
 from doocot.mailbox.search import matching
 from doocot.store.index.messages import Range
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OPTIONS: Final = frozenset((b"MIN", b"MAX", b"COUNT", b"ALL", b"SAVE"))
 _SAVE: Final = frozenset((b"SAVE",))
+_ALL: Final = frozenset((b"ALL",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Search:
     options: frozenset[bytes] | None
     known: bool
     keys: Keys
+    charset: bool = False  # CHARSET was said, which SORT and THREAD always do in their way
 
     @classmethod
     def parse(cls, c: Cursor) -> "Search":
@@ -42,7 +44,7 @@ class Search:
         if _takes(c, b"CHARSET"):
             charset = c.sp().astring()
             c.sp()
-        return program(c, options, charset)
+        return replace(program(c, options, charset), charset=bool(charset))
 
 
 def return_options(c: Cursor) -> frozenset[bytes] | None:
@@ -85,7 +87,7 @@ def _options(c: Cursor) -> frozenset[bytes]:
     options = frozenset(c.paren_list(c.keyword, empty=True))
     if not options <= OPTIONS:
         raise BadSyntax("RETURN takes MIN, MAX, COUNT, ALL and SAVE", begin)
-    return options or frozenset((b"ALL",))
+    return options or _ALL
 
 
 @command("SEARCH", "UID SEARCH", state=State.SELECTED, parse=Search.parse, expunge=False)
@@ -102,6 +104,7 @@ def found_rows(session: "ImapSession", args: Search) -> Generator[Step, Any, Int
     """Steps that give the rows of the program, ascending; No when its texts cannot be understood."""
     view = session.view
     assert view is not None
+    _allowed(session, args)
     saved = session.saved
     if args.options is not None and b"SAVE" in args.options:
         session.saved = ()  # what a search that is refused leaves, RFC 5182 §2.1
@@ -113,11 +116,23 @@ def found_rows(session: "ImapSession", args: Search) -> Generator[Step, Any, Int
     return (yield from matching(view, args.keys.key, saved, session.context.compute))
 
 
+def _allowed(session: "ImapSession", args: Search) -> None:
+    """Raises Bad for what an extension took away when the client enabled it."""
+    if args.charset and extensions.UTF8_ACCEPT in session.enabled:
+        raise Bad(b"CHARSET is not used after ENABLE UTF8=ACCEPT: texts are in UTF-8.")  # RFC 6855 §3
+    if args.keys.has_recent and extensions.rev2(session):
+        raise Bad(b"NEW, OLD and RECENT are no search keys of IMAP4rev2.")  # RFC 9051 §6.4.4
+    if args.keys.has_numbers and extensions.uid_only(session):
+        raise Bad(b"Sequence numbers are not used after ENABLE UIDONLY: say UID.", b"UIDREQUIRED")  # RFC 9586 §3.5
+
+
 def answer(session: "ImapSession", args: Search, by_uid: bool, rows: Ints, word: bytes = b"SEARCH") -> bytes:
     """The untagged response: the rows in the order in which they are; what is to be saved is."""
     view = session.view
     assert view is not None
     found = column(view.snapshot, "uid")[rows] if by_uid else rows + 1
+    if args.options is None and word == b"SEARCH" and extensions.rev2(session):
+        args = replace(args, options=_ALL)  # RFC 9051 §6.4.4: all answers are ESEARCH; SORT and THREAD are not of it
     if args.options is None:
         data = b"* " + word + (b" " + format_list(found) if len(found) else b"")
         if args.keys.has_modseq and len(rows):

@@ -64,6 +64,8 @@ class _Reader:
     keys: int = 0
     undecodable: bool = False
     has_modseq: bool = False
+    has_recent: bool = False
+    has_numbers: bool = False
 
     def text(self) -> bytes:
         """A string as it is compared."""
@@ -159,6 +161,8 @@ _FIXED: Final[Mapping[bytes, Key]] = MappingProxyType(
     }
 )
 
+_OF_RECENT: Final = frozenset((b"RECENT", b"OLD", b"NEW"))
+
 _WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[_Reader], Key]]] = MappingProxyType(
     {
         b"BCC": lambda r: _addresses(b"bcc", r.text()),
@@ -199,10 +203,13 @@ def _key(r: _Reader, depth: int) -> Key:
         c.close_paren()
         return key
     if c.text[c.position : c.position + 1] in _SET_BEGINS:
-        return Numbers(c.sequence_set(), False)
+        numbers = c.sequence_set()
+        r.has_numbers |= not numbers.saved
+        return Numbers(numbers, False)
     begin = c.position
     name = c.keyword()
     if name in _FIXED:
+        r.has_recent |= name in _OF_RECENT
         return _FIXED[name]
     if name in _WITH_ARGUMENTS:
         return _WITH_ARGUMENTS[name](r)
@@ -236,15 +243,20 @@ def _keys(r: _Reader, depth: int) -> Key:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A search program. With `undecodable` a text is not in the charset that the client named."""
+    """A search program. With `undecodable` a text is not in the charset that the client named.
+
+    `has_recent`: it asks for \\Recent; `has_numbers`: it has sequence numbers, for which `$` does not count.
+    """
 
     key: Key
     undecodable: bool
     has_modseq: bool
+    has_recent: bool = False
+    has_numbers: bool = False
 
 
 def parse_keys(c: Cursor, charset: str) -> Keys:
     """All keys to the end of the command; `charset` is one that `codec` gave."""
     r = _Reader(c, charset)
     key = _keys(r, 0)
-    return Keys(key, r.undecodable, r.has_modseq)
+    return Keys(key, r.undecodable, r.has_modseq, r.has_recent, r.has_numbers)

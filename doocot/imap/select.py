@@ -1,5 +1,5 @@
 """SELECT, EXAMINE, CLOSE and UNSELECT (RFC 3501 §6.3.1-6.3.2, §6.4.2, RFC 3691), with CONDSTORE and QRESYNC (RFC
-7162)."""
+7162), and what IMAP4rev2 tells otherwise (RFC 9051 §6.3.2)."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from doocot.imap import names, untagged
+from doocot.imap import extensions, names, oldname, untagged
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.imap.sets import rows_of_ranges
 from doocot.mailbox import user
-from doocot.mailbox.view import View
+from doocot.mailbox.places import find
+from doocot.mailbox.view import NEVER_RECENT, View
 from doocot.store.index.messages import SEEN
 from doocot.store.snapshot import Snapshot, column, pieces
 from doocot.wire.cursor import BadSyntax, Cursor
@@ -32,6 +33,7 @@ class Resync:
     uid_validity: int
     modseq: int
     known_uids: NumSet
+    matched: bool  # seq-match-data, which has sequence numbers, was there
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,13 @@ def _resync(c: Cursor) -> Resync:
     if c.try_sp() and not c.at(b"("):
         known = c.sequence_set()
         c.try_sp()
-    if c.at(b"("):  # seq-match-data
+    matched = c.at(b"(")
+    if matched:
         c.open_paren().sequence_set()
         c.sp().sequence_set()
         c.close_paren()
     c.close_paren()
-    return Resync(validity, modseq, known)
+    return Resync(validity, modseq, known, matched)
 
 
 @command("SELECT", state=State.LOGGED_IN, parse=Select.parse, sync=False)
@@ -94,6 +97,8 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
     assert session.mail is not None
     if args.resync is not None and b"QRESYNC" not in session.enabled:
         raise Bad(b"QRESYNC not enabled.")
+    if args.resync is not None and args.resync.matched and extensions.uid_only(session):
+        raise Bad(b"Sequence numbers are not used after ENABLE UIDONLY.", b"UIDREQUIRED")  # RFC 9586 §3.7
     before = session.view
     if before is not None:
         _forget(session)
@@ -113,6 +118,8 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
     if is_new(view.snapshot):
         session.context.expect()
     yield opened(session, view)
+    if extensions.rev2(session):
+        yield oldname.told(session, find(session.mail, mailbox), mailbox)
     resync = args.resync
     if resync is not None and resync.uid_validity == view.live.row.uid_validity:
         yield from _resynchronise(session, view, resync)
@@ -121,22 +128,24 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
 
 
 def opened(session: "ImapSession", view: View) -> bytes:
-    """What SELECT tells of the mailbox (RFC 3501 §6.3.1)."""
-    row = view.live.row
+    """What SELECT tells of the mailbox (RFC 3501 §6.3.1). RECENT and UNSEEN are gone from IMAP4rev2 (RFC 9051 §6.3.2),
+
+    and UNSEEN, which is a sequence number, from UIDONLY (RFC 9586 §3).
+    """
+    row, rev2 = view.live.row, extensions.rev2(session)
+    if rev2:
+        view.recent_from = NEVER_RECENT
     session.known_sets = set().union(*(untagged.keyword_sets(chunk.flags) for chunk in view.snapshot.chunks))
-    first = first_unseen(view)
-    lines = [
-        b"* %d EXISTS" % view.snapshot.count,
-        b"* %d RECENT" % untagged.recent_count(view),
-    ]
+    lines = [untagged.flags_lines(session), untagged.exists(session, view.snapshot.count)]
+    first = 0 if rev2 or extensions.uid_only(session) else first_unseen(view)
     if first:
-        lines.append(b"* OK [UNSEEN %d] First unseen." % first)
+        lines.append(b"* OK [UNSEEN %d] First unseen.\r\n" % first)
     lines += [
-        b"* OK [UIDVALIDITY %d] UIDs valid" % row.uid_validity,
-        b"* OK [UIDNEXT %d] Predicted next UID" % row.uid_next,
-        b"* OK [HIGHESTMODSEQ %d] Highest" % untagged.highest_modseq(view),
+        b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % row.uid_validity,
+        b"* OK [UIDNEXT %d] Predicted next UID\r\n" % row.uid_next,
+        b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % untagged.highest_modseq(view),
     ]
-    return untagged.flags_lines(session) + b"\r\n".join(lines) + b"\r\n"
+    return b"".join(lines)
 
 
 def _resynchronise(session: "ImapSession", view: View, resync: Resync) -> Generator[Step, Any, None]:
@@ -150,7 +159,7 @@ def _resynchronise(session: "ImapSession", view: View, resync: Resync) -> Genera
     ]
     rows = np.concatenate(changed) if changed else np.empty(0, "i8")
     if len(rows):
-        for part in untagged.rendered(view, untagged.RESYNC, rows):
+        for part in untagged.rendered(view, untagged.resync_plan(session), rows):
             yield part
             yield MORE
 

@@ -15,6 +15,7 @@ from doocot.imap.capability import capabilities
 from doocot.imap.codes import response_code
 from doocot.imap.command import Bad, Bound, NextLine, No, Ok, State, Steps
 from doocot.imap.context import ImapContext
+from doocot.imap.extensions import UIDONLY
 from doocot.imap.literals import judge
 from doocot.mailbox.user import Mail
 from doocot.mailbox.view import Delta, View, sync
@@ -211,6 +212,8 @@ class ImapSession:
             row = bound.row
             if not row.state & self.state:
                 raise Bad(_wrong_state(row.state, self.state))
+            if bound.by_number and UIDONLY in self.enabled:
+                raise Bad(b"Sequence numbers are not used after ENABLE UIDONLY: say UID %b." % name, b"UIDREQUIRED")
             cursor.position = position
             arguments = row.parse(cursor)
             cursor.end()

@@ -1,4 +1,4 @@
-"""NOOP, CHECK, LOGOUT, STARTTLS, ID and ENABLE: commands that move nothing but the connection's state."""
+"""NOOP, CHECK, LOGOUT, STARTTLS and ID: commands that move nothing but the connection's state."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
 MAX_ID_FIELDS = 30  # RFC 2971 §3.3
-ENABLABLE = (b"CONDSTORE", b"QRESYNC")
 
 
 @command("NOOP", state=State.ANY)
@@ -69,29 +68,3 @@ def identify(session: "ImapSession", fields: list[tuple[bytes, bytes | None]], b
         known = {name.decode("utf-8", "replace"): (value or b"").decode("utf-8", "replace") for name, value in fields}
         session.context.event("imap_id_received", user=session.user, id=known)
     return Ok(b"ID completed.", data=b'* ID ("name" "Doocot")\r\n')
-
-
-def parse_enable(cursor: Cursor) -> list[bytes]:
-    """`enable = "ENABLE" 1*(SP capability)` (RFC 5161 §3.1)."""
-    names = []
-    while cursor.try_sp():
-        names.append(cursor.keyword())
-    if not names:
-        cursor.sp()
-    return names
-
-
-@command("ENABLE", state=State.AUTHENTICATED | State.SELECTED, parse=parse_enable)
-def enable(session: "ImapSession", names: list[bytes], by_uid: bool) -> Result:
-    """RFC 5161; QRESYNC brings CONDSTORE with it (RFC 7162 §3.2.3)."""
-    new = [name for name in names if name in ENABLABLE and name not in session.enabled]
-    data = b"* ENABLED%b\r\n" % b"".join(b" " + name for name in dict.fromkeys(new))
-    for name in new:
-        session.enabled.add(name)
-        if name == b"QRESYNC":
-            session.enabled.add(b"CONDSTORE")
-    if session.view is not None and b"CONDSTORE" in new + [b"CONDSTORE"] * (b"QRESYNC" in new):
-        from doocot.imap.untagged import highest_modseq
-
-        data += b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % highest_modseq(session.view)
-    return Ok(b"Enabled.", data=data)

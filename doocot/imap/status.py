@@ -1,14 +1,15 @@
-"""STATUS (RFC 3501 §6.3.10) with HIGHESTMODSEQ (RFC 7162 §3.1.5) and SIZE (RFC 8438)."""
+"""STATUS (RFC 3501 §6.3.10) with HIGHESTMODSEQ (RFC 7162 §3.1.5), SIZE (RFC 8438) and DELETED (RFC 9051 §6.3.11)."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from doocot.imap import names
+from doocot.imap import extensions, names
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.mailbox import status as mailbox_status
 from doocot.mailbox.namespaces import Place
 from doocot.mailbox.places import find
+from doocot.mailbox.status import Counts
 from doocot.store.index.mailboxes import MailboxRow
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Step
@@ -17,7 +18,7 @@ from doocot.wire.respond import astring
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
-ITEMS = (b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"HIGHESTMODSEQ", b"SIZE")
+ITEMS = (b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"DELETED", b"HIGHESTMODSEQ", b"SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,9 @@ def _answer(session: "ImapSession", place: Place, line: bytes) -> Ok:
 
 
 def enabled(session: "ImapSession", items: tuple[bytes, ...]) -> None:
-    """Who asks for HIGHESTMODSEQ has CONDSTORE (RFC 7162 §3.1)."""
+    """Who asks for HIGHESTMODSEQ has CONDSTORE (RFC 7162 §3.1). RECENT is no item of IMAP4rev2 (RFC 9051 §6.3.11)."""
+    if b"RECENT" in items and extensions.rev2(session):
+        raise Bad(b"Invalid status item RECENT.")
     if b"HIGHESTMODSEQ" in items:
         session.enabled.add(b"CONDSTORE")
 
@@ -76,17 +79,19 @@ def enabled(session: "ImapSession", items: tuple[bytes, ...]) -> None:
 def known(session: "ImapSession", place: Place, echo: bytes, items: tuple[bytes, ...]) -> bytes | None:
     """The response, when nothing need be waited for."""
     assert session.mail is not None
-    row = mailbox_status.known(session.mail, place, unseen=b"UNSEEN" in items, size=b"SIZE" in items)
+    row = mailbox_status.known(session.mail, place, _counts(items))
     return _line(session, row, echo, items) if row is not None else None
 
 
 def counted(session: "ImapSession", place: Place, echo: bytes, items: tuple[bytes, ...]) -> Generator[Step, Any, bytes]:
     """Steps to the response."""
     assert session.mail is not None
-    row = yield from mailbox_status.counted(
-        session.mail, place, unseen=b"UNSEEN" in items, size=b"SIZE" in items, compute=session.context.compute
-    )
+    row = yield from mailbox_status.counted(session.mail, place, _counts(items), compute=session.context.compute)
     return _line(session, row, echo, items)
+
+
+def _counts(items: tuple[bytes, ...]) -> Counts:
+    return Counts(unseen=b"UNSEEN" in items, deleted=b"DELETED" in items, size=b"SIZE" in items)
 
 
 def _line(session: "ImapSession", row: MailboxRow, echo: bytes, items: tuple[bytes, ...]) -> bytes:
@@ -96,10 +101,11 @@ def _line(session: "ImapSession", row: MailboxRow, echo: bytes, items: tuple[byt
         b"UIDNEXT": row.uid_next,
         b"UIDVALIDITY": row.uid_validity,
         b"UNSEEN": row.unseen,
+        b"DELETED": row.deleted,
         b"HIGHESTMODSEQ": max(row.modseq, 1),
         b"SIZE": max(row.size, 0),
     }
     if b"RECENT" in items:
         values[b"RECENT"] = mailbox_status.recent(session.mail, row)
     told = b" ".join(b"%b %d" % (item, values[item]) for item in items)
-    return b"* STATUS %b (%b)\r\n" % (astring(echo), told)
+    return b"* STATUS %b (%b)\r\n" % (astring(echo, session.utf8), told)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from doocot.imap import names
+from doocot.imap import names, oldname
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.mailbox import manage
 from doocot.mailbox.user import Mail
@@ -21,16 +21,18 @@ def parse(c: Cursor) -> str:
 
 @command("SUBSCRIBE", state=State.LOGGED_IN, parse=parse)
 def subscribe(session: "ImapSession", mailbox: str, by_uid: bool) -> Result:
-    return _change(session, mailbox, manage.subscribe, b"Subscribe completed.")
+    return _change(session, mailbox, manage.subscribe, b"Subscribe completed.", (b"\\Subscribed",))
 
 
 @command("UNSUBSCRIBE", state=State.LOGGED_IN, parse=parse)
 def unsubscribe(session: "ImapSession", mailbox: str, by_uid: bool) -> Result:
-    return _change(session, mailbox, manage.unsubscribe, b"Unsubscribe completed.")
+    return _change(session, mailbox, manage.unsubscribe, b"Unsubscribe completed.", ())
 
 
-def _change(session: "ImapSession", mailbox: str, change: Callable[[Mail, str], None], text: bytes) -> Steps:
+def _change(
+    session: "ImapSession", mailbox: str, change: Callable[[Mail, str], None], text: bytes, words: tuple[bytes, ...]
+) -> Steps:
     mail = session.mail
     assert mail is not None
     yield Job(lambda: change(mail, mailbox))
-    return Ok(text)
+    return Ok(text, data=oldname.changed(session, mailbox, words))

@@ -1,10 +1,12 @@
-"""What a client is told of changes, as untagged responses (RFC 3501 §7.3-7.4, RFC 7162 §3.2.10)."""
+"""What a client is told of changes, as untagged responses (RFC 3501 §7.3-7.4, RFC 7162 §3.2.10, RFC 9586 §3.3-3.4)."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from doocot.imap import extensions
 from doocot.mailbox import fetch
 from doocot.mailbox.view import Delta, View, merge
 from doocot.store.index.messages import Range, expunged_since
@@ -19,18 +21,34 @@ EXPUNGES = 1000  # lines of one part
 COUNTED_SETS = 1 << 16  # ids of keyword sets up to which they are counted, in an array of that length
 SYSTEM_FLAGS = b"\\Answered \\Flagged \\Deleted \\Seen \\Draft"
 
-_FLAGS = fetch.plan([fetch.FLAGS])
-_UID_FLAGS = fetch.plan([fetch.UID, fetch.FLAGS])
-_FLAGS_MODSEQ = fetch.plan([fetch.MODSEQ, fetch.FLAGS])
-_UID_FLAGS_MODSEQ = fetch.plan([fetch.UID, fetch.MODSEQ, fetch.FLAGS])
-RESYNC = fetch.plan([fetch.UID, fetch.FLAGS, fetch.MODSEQ])
-_MODSEQ = fetch.plan([fetch.MODSEQ])
-_UID_MODSEQ = fetch.plan([fetch.UID, fetch.MODSEQ])
+_RESYNC = fetch.plan([fetch.UID, fetch.FLAGS, fetch.MODSEQ])
+_RESYNC_UIDFETCH = fetch.plan([fetch.FLAGS, fetch.MODSEQ], uid_only=True)
+
+
+@cache
+def _plan(uids: bool, modseqs: bool, flags: bool, uid_only: bool) -> fetch.Plan:
+    """What a FETCH response that nobody asked for says; a UIDFETCH begins with its UID (RFC 9586 §3.3)."""
+    columns = ((uids and not uid_only, fetch.UID), (modseqs, fetch.MODSEQ), (flags, fetch.FLAGS))
+    return fetch.plan([column for told, column in columns if told], uid_only=uid_only)
+
+
+def resync_plan(session: "ImapSession") -> fetch.Plan:
+    """What QRESYNC tells of a message that changed (RFC 7162 §3.2.5.1)."""
+    return _RESYNC_UIDFETCH if extensions.uid_only(session) else _RESYNC
 
 
 def recent_count(view: View) -> int:
     """How many messages are \\Recent in this session."""
     return view.snapshot.count - row_of_uid(view.snapshot, view.recent_from)
+
+
+def exists(session: "ImapSession", count: int) -> bytes:
+    """`EXISTS`, and `RECENT` to those who know it (RFC 9051 appendix E)."""
+    view = session.view
+    assert view is not None
+    if extensions.rev2(session):
+        return b"* %d EXISTS\r\n" % count
+    return b"* %d EXISTS\r\n* %d RECENT\r\n" % (count, recent_count(view))
 
 
 def changes(session: "ImapSession", delta: Delta, by_uid: bool) -> bytes:
@@ -43,7 +61,7 @@ def changes_in_parts(session: "ImapSession", delta: Delta, by_uid: bool) -> Iter
     view = session.view
     assert view is not None
     if len(delta.gone):
-        if b"QRESYNC" in session.enabled:
+        if extensions.QRESYNC in session.enabled or extensions.uid_only(session):
             yield b"* VANISHED %b\r\n" % format_numbers(delta.gone_uids)
         else:
             numbers = (delta.gone[::-1] + 1).tolist()
@@ -55,14 +73,13 @@ def changes_in_parts(session: "ImapSession", delta: Delta, by_uid: bool) -> Iter
     yield new_keywords(session, changed, before)
     session.told_exists = view.snapshot.count
     if delta.exists >= 0:
-        yield b"* %d EXISTS\r\n* %d RECENT\r\n" % (delta.exists, recent_count(view))
-    condstore = b"CONDSTORE" in session.enabled
-    with_uid = by_uid or b"QRESYNC" in session.enabled
+        yield exists(session, delta.exists)
+    condstore, uid_only = extensions.CONDSTORE in session.enabled, extensions.uid_only(session)
+    uids = by_uid or extensions.tells_uids(session)
     if len(delta.hidden) and condstore:  # a silent STORE still tells the new mod-sequences, RFC 7162 §3.1.3
-        yield from rendered(view, _UID_MODSEQ if with_uid else _MODSEQ, delta.hidden)
+        yield from rendered(view, _plan(uids, True, False, uid_only), delta.hidden)
     if len(delta.altered):
-        plan = (_UID_FLAGS_MODSEQ if with_uid else _FLAGS_MODSEQ) if condstore else (_UID_FLAGS if with_uid else _FLAGS)
-        yield from rendered(view, plan, delta.altered)
+        yield from rendered(view, _plan(uids, condstore, True, uid_only), delta.altered)
 
 
 def is_long(delta: Delta) -> bool:

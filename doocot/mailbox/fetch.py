@@ -132,20 +132,25 @@ INTERNALDATE = Column(b'INTERNALDATE "%b %b%b +0000"', date_arguments)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Columns joined into one line; `rows` is the most that a piece may have."""
+    """Columns joined into one line; `rows` is the most that a piece may have. With `uid_only` it is a UIDFETCH."""
 
     columns: tuple[Column, ...]
     template: bytes
     reads_files: bool
     rows: int
+    uid_only: bool = False
 
 
-def plan(columns: Sequence[Column]) -> Plan:
-    """Compiles a list of columns; the caller caches it by the text of the item list."""
+def plan(columns: Sequence[Column], *, uid_only: bool = False) -> Plan:
+    """Compiles a list of columns; the caller caches it by the text of the item list.
+
+    With `uid_only` the response is UIDFETCH, which has the UID where FETCH has the sequence number (RFC 9586 §3.3).
+    """
     body = b" ".join(column.template for column in columns)
     reads_files = any(column.of_messages is not None for column in columns)
     rows = min((column.rows for column in columns), default=ROWS)
-    return Plan(tuple(columns), b"* %d FETCH (" + body + b")\r\n", reads_files, rows)
+    begin = b"* %d UIDFETCH (" if uid_only else b"* %d FETCH ("
+    return Plan(tuple(columns), begin + body + b")\r\n", reads_files, rows, uid_only)
 
 
 def no_arguments(view: View, piece: Piece) -> Arguments:
@@ -189,7 +194,10 @@ def render(view: View, plan: Plan, piece: Piece, numbers: Sequence[int] | None =
     Raises Missing, or MailError when a message's file is gone.
     """
     count = piece.high - piece.low
-    lists: Arguments = [range(piece.row + 1, piece.row + count + 1) if numbers is None else numbers]
+    if plan.uid_only:
+        lists = uid_arguments(view, piece)
+    else:
+        lists = [range(piece.row + 1, piece.row + count + 1) if numbers is None else numbers]
     messages = read_piece(view, piece) if plan.reads_files else []
     for column in plan.columns:
         if column.of_messages is not None:

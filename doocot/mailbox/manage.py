@@ -6,7 +6,7 @@ from typing import Any
 from doocot.errors import Kind, MailError
 from doocot.mailbox import copy, user
 from doocot.mailbox.namespaces import Auto, Place, locate, locate_new, no_such_mailbox, special
-from doocot.mailbox.places import find, own, set_subscribed, subscription_name
+from doocot.mailbox.places import find, forms, named, own, set_subscribed, subscription_name
 from doocot.mailbox.user import Mail
 from doocot.store import folders
 from doocot.store.snapshot import last_uid
@@ -39,7 +39,7 @@ def delete(mail: Mail, name: str) -> None:
     """Removes a mailbox; those below it and its subscription stay (RFC 3501 §6.3.4, §6.3.6). Blocking."""
     if not name:
         raise MailError(Kind.CANNOT, "Storage root can't be deleted")
-    place = locate(mail.spaces, name)
+    place = named(mail, name)
     if place.name == "INBOX":
         raise MailError(Kind.CANNOT, "INBOX can't be deleted")
     if not place.name:
@@ -86,7 +86,7 @@ def _rename_inbox(mail: Mail, old: str, new: str, target: Place) -> Generator[St
 
 def subscribe(mail: Mail, name: str) -> None:
     """Adds a name to the subscriptions; the mailbox must be there. Blocking."""
-    place = locate(mail.spaces, name)
+    place = named(mail, name)
     if place.name or place.space.subscriptions:
         own(place)
     if place.name and not there(mail, place):
@@ -96,7 +96,8 @@ def subscribe(mail: Mail, name: str) -> None:
 
 def unsubscribe(mail: Mail, name: str) -> None:
     """Takes a name out of the subscriptions, whether the mailbox is there or not. Blocking."""
-    place = locate(mail.spaces, name)
-    if not place.name and place.space.subscriptions:
-        raise no_such_mailbox(place)
-    set_subscribed(mail.opened.root, subscription_name(mail, place), False)
+    for form in forms(name):
+        place = locate(mail.spaces, form)
+        if not place.name and place.space.subscriptions:
+            raise no_such_mailbox(place)
+        set_subscribed(mail.opened.root, subscription_name(mail, place), False)

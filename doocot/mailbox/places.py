@@ -1,6 +1,7 @@
 """From the name that a client gives to the mailbox's row, in step with its folder; `auto` ones are made on the way."""
 
 from typing import TYPE_CHECKING
+from unicodedata import is_normalized, normalize
 
 from doocot.errors import Kind, MailError
 from doocot.mailbox.namespaces import Auto, Place, locate, no_such_mailbox, shown, special
@@ -27,7 +28,27 @@ def own(place: Place) -> Place:
 
 def find(mail: "Mail", name: str) -> Place:
     """The mailbox that a client names, whether it is there or not. Raises MailError."""
-    return own(locate(mail.spaces, name))
+    return own(named(mail, name))
+
+
+def named(mail: "Mail", name: str) -> Place:
+    """As `locate`. A name that is not in form C, and no mailbox's, stands for the one that is (RFC 9051 §5.1).
+
+    So names that another server or program left are found as they are, and what CREATE made of a client's name by it.
+    """
+    place = locate(mail.spaces, name)
+    if name.isascii() or is_normalized("NFC", name) or _is_there(mail.opened.root, place):
+        return place
+    return locate(mail.spaces, normalize("NFC", name))
+
+
+def _is_there(root: Root, place: Place) -> bool:
+    return mailboxes.mailbox_row(root.db.reader, place.name) is not None or folders.exists(root, place.name)
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """The name as it is, and in form C where that is another."""
+    return (name,) if name.isascii() or is_normalized("NFC", name) else (name, normalize("NFC", name))
 
 
 def current_row(mail: "Mail", place: Place) -> MailboxRow | None:

@@ -1,6 +1,7 @@
 """The numbers of a mailbox (RFC 3501 §6.3.10): kept in its row, counted only where they are not."""
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from doocot.mailbox import facts
@@ -18,22 +19,31 @@ if TYPE_CHECKING:
     from doocot.mailbox.user import Mail
 
 
-def known(mail: "Mail", place: Place, *, unseen: bool, size: bool) -> MailboxRow | None:
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The numbers that are asked for and may not be known; all others are in every row."""
+
+    unseen: bool = False
+    deleted: bool = False
+    size: bool = False
+
+    def missing(self, row: MailboxRow) -> bool:
+        """Whether the row does not have one of them."""
+        return (self.unseen and row.unseen < 0) or (self.deleted and row.deleted < 0) or (self.size and row.size < 0)
+
+
+def known(mail: "Mail", place: Place, counts: Counts) -> MailboxRow | None:
     """The mailbox's row when it says all that is asked; None asks for `counted`."""
     row = current_row(mail, place)
-    if row is None or (unseen and row.unseen < 0) or (size and row.size < 0):
-        return None
-    return row
+    return None if row is None or counts.missing(row) else row
 
 
-def counted(
-    mail: "Mail", place: Place, *, unseen: bool, size: bool, compute: Compute | None
-) -> Generator[Step, Any, MailboxRow]:
+def counted(mail: "Mail", place: Place, counts: Counts, *, compute: Compute | None) -> Generator[Step, Any, MailboxRow]:
     """Steps that bring the mailbox in step and count. Raises MailError(NON_EXISTENT)."""
     row: MailboxRow = yield Job(lambda: synced(mail, place))
-    if (unseen and row.unseen < 0) or (size and row.size < 0):
+    if counts.missing(row):
         row = yield Job(lambda: _recount(mail, row.id))
-    if size and row.size < 0:
+    if counts.size and row.size < 0:
         wanted = Wanted(
             mail.opened.root.db.path, row.id, maildir.folder_of(mail.opened.root, row.name), 1, row.uid_next - 1
         )

@@ -36,6 +36,7 @@ Name: TypeAlias = tuple[int, str, str | None, str | None]  # uid, base, letters,
 
 MANY = 1000
 
+NEVER_RECENT = 1 << 32  # as `View.recent_from`: above every UID
 RECENT = 0x20  # in the flags given to `Words`: this session sees the message as \Recent
 
 _SYSTEM = (

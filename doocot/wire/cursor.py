@@ -67,7 +67,7 @@ class Cursor:
             self.text = source
             self._literals = literals
         self.position = 0
-        self.utf8 = utf8  # after ENABLE UTF8=ACCEPT (RFC 6855 §3) mailbox names come in UTF-8
+        self.utf8 = utf8  # mailbox names come in UTF-8 (RFC 6855 §3, RFC 9051 §5.1)
         self._taken = 0
 
     # Punctuation

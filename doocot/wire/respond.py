@@ -9,6 +9,7 @@ from doocot.wire import mutf7
 
 _ASTRING: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 _QUOTABLE: Final = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*")
+_QUOTABLE_UTF8: Final = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\xff]*")
 _UNQUOTABLE: Final = re.compile(rb"[\0\r\n]")
 _LINE_BREAKS: Final = bytes.maketrans(b"\0\r\n", b"   ")
 
@@ -27,16 +28,16 @@ def literal(value: bytes) -> bytes:
     return b"{%d}\r\n%b" % (len(value), value)
 
 
-def string(value: bytes) -> bytes:
-    """`string`: quoted where that is possible, else a literal."""
-    return quoted(value) if _QUOTABLE.fullmatch(value) else literal(value)
+def string(value: bytes, utf8: bool = False) -> bytes:
+    """`string`: quoted where that is possible, else a literal. With `utf8` UTF-8 is quoted too (RFC 6855 §3)."""
+    return quoted(value) if (_QUOTABLE_UTF8 if utf8 else _QUOTABLE).fullmatch(value) else literal(value)
 
 
-def astring(value: bytes) -> bytes:
-    """`astring`: an atom where that is possible, and never one that reads as NIL."""
+def astring(value: bytes, utf8: bool = False) -> bytes:
+    """`astring`: an atom where that is possible, and never one that reads as NIL; else as `string`."""
     if _ASTRING.fullmatch(value) and value.upper() != b"NIL":
         return value
-    return string(value)
+    return string(value, utf8)
 
 
 def nstring(value: bytes | None) -> bytes:
@@ -46,11 +47,8 @@ def nstring(value: bytes | None) -> bytes:
 
 @lru_cache(maxsize=4096)
 def mailbox(name: str, utf8: bool = False) -> bytes:
-    """`mailbox`: in modified UTF-7, or with `utf8` (after ENABLE UTF8=ACCEPT, RFC 6855 §3) in UTF-8."""
-    if not utf8 or name.isascii():
-        return astring(mutf7.encode(name)) if not utf8 else astring(name.encode("ascii"))
-    value = name.encode("utf-8")
-    return literal(value) if _UNQUOTABLE.search(value) else quoted(value)
+    """`mailbox`: in modified UTF-7, or with `utf8` (RFC 6855 §3, RFC 9051 §5.1) in UTF-8."""
+    return astring(name.encode("utf-8"), utf8=True) if utf8 else astring(mutf7.encode(name))
 
 
 def flag_list(flags: Iterable[bytes]) -> bytes:
