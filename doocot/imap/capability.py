@@ -38,6 +38,7 @@ LOGGED_IN: Final = (
     b"THREAD=REFERENCES",
     b"THREAD=REFS",
     b"THREAD=ORDEREDSUBJECT",
+    b"COMPRESS=DEFLATE",
 )
 
 
@@ -46,7 +47,7 @@ def capabilities(session: "ImapSession") -> bytes:
     if session.user:
         return b" ".join((ALWAYS, *LOGGED_IN))
     offered = [ALWAYS]
-    if session.context.starttls and not session.peer.tls:
+    if session.context.starttls and not session.peer.tls and not session.compressed:
         offered.append(b"STARTTLS")
     auth = session.context.auth
     offered += [b"AUTH=" + name.encode() for name in sasl.offered(auth, session.peer)]

@@ -3,6 +3,7 @@
 from doocot.imap import (
     append,
     capability,
+    compress,
     copy,
     create,
     delete,
@@ -34,6 +35,7 @@ COMMANDS = table(
         state.starttls,
         state.identify,
         enable.enable,
+        compress.compress,
         login.login,
         login.authenticate,
         select.select,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from doocot.auth.settings import AuthSettings
 from doocot.auth.types import AuthResult, LoginRequest, User
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from doocot.mailbox.ahead import Compute
     from doocot.mailbox.user import Mail
     from doocot.store.root import Root
+
+DEFLATE_LEVEL: Final = 6
 
 
 class Event(Protocol):
@@ -57,6 +59,7 @@ class ImapContext:
     chunk: int = 64 << 10
     starttls: bool = False
     literal_minus: bool = False
+    deflate_level: int = DEFLATE_LEVEL
 
     def refused(self, session: "ImapSession", error: MailError) -> None:
         """A command was refused for a reason that the log should keep."""

@@ -51,6 +51,7 @@ class ImapSession:
     literal_memory: int = 0
     hide: int = 0  # the position of this command's own silent change
     utf8: bool = False
+    compressed: bool = False
     id_sent: bool = False
     session_id: str = ""
     failed_logins: int = 0

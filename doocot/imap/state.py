@@ -37,6 +37,8 @@ def starttls(session: "ImapSession", _: None, by_uid: bool) -> Result:
     """RFC 3501 §6.2.1: what was sent in the clear behind the command is thrown away."""
     if session.peer.tls or not session.context.starttls:
         raise Bad(b"TLS is already active." if session.peer.tls else b"TLS support isn't enabled.")
+    if session.compressed:  # after UNAUTHENTICATE (RFC 8437): TLS would have to come outside of it
+        raise Bad(b"TLS cannot begin under compression.")
     session.pending = START_TLS
     return Ok(b"Begin TLS negotiation now.")
 

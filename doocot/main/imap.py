@@ -1,14 +1,16 @@
 """IMAP in a worker: settings and services put together for its sessions."""
 
 import asyncio
+import re
 from collections.abc import Generator
 from typing import Any
 
 from doocot.auth.settings import from_config
 from doocot.auth.types import User
 from doocot.config.effective import effective
+from doocot.config.settings import Settings
 from doocot.imap.commands import COMMANDS
-from doocot.imap.context import ImapContext
+from doocot.imap.context import DEFLATE_LEVEL, ImapContext
 from doocot.imap.session import ImapSession
 from doocot.mailbox.user import Mail
 from doocot.main.plan import Listening
@@ -41,9 +43,16 @@ def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
         max_literal=settings.doocot_append_limit or 1 << 62,
         idle_notify=float(settings.imap_idle_notify_interval),
         literal_minus=settings.imap_literal_minus,
+        deflate_level=_deflate_level(settings),
     )
 
     def session() -> Session:
         return ImapSession(context, COMMANDS)
 
     return session
+
+
+def _deflate_level(settings: Settings) -> int:
+    """`imap_compress_deflate_level` of a `plugin` section, as in Dovecot; what is no level is the default."""
+    text = settings.plugin.get("imap_compress_deflate_level", "")
+    return int(text) if re.fullmatch("[0-9]", text) else DEFLATE_LEVEL

@@ -18,7 +18,7 @@ from doocot.events.events import Events
 from doocot.main.auth_service import inside_worker
 from doocot.main.mail import MailServices, make_mail
 from doocot.main.plan import Listening
-from doocot.net.connection import Net
+from doocot.net.service import Net
 from doocot.net.wakeup import GenerationPage, Wakeups
 from doocot.wire.flow import Session
 

@@ -33,10 +33,11 @@ from doocot.main.logs import log_settings
 from doocot.main.plan import Listening, Plan
 from doocot.main.scheduling import BACKGROUND_NICE, JOB_NICE, loop_goes_first, thread_pool
 from doocot.main.services import ProtocolRow, WorkerContext, protocol_table
-from doocot.net.connection import Connection, Net, Service
+from doocot.net.connection import Connection
 from doocot.net.limits import Gate, Limits
 from doocot.net.listener import Acceptor, Network, Proxies
 from doocot.net.rawlog import open_raw_log
+from doocot.net.service import Net, Service
 from doocot.net.shell import Run, shell
 from doocot.net.spin import Spin
 from doocot.net.tls import Contexts, describe_peer

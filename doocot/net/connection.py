@@ -9,58 +9,22 @@ seconds is cut off; one that says nothing is told so and sent away after `Limits
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_QUICKACK
 from time import perf_counter
 from typing import Any, Final, cast
 
-from doocot.net.holds import Holds
-from doocot.net.limits import Limits
+from doocot.net.deflate import Deflated
 from doocot.net.rawlog import RawLog, Tapped
-from doocot.net.shell import Run
+from doocot.net.service import Net, Service
 from doocot.net.slices import SliceReader
-from doocot.net.spin import Spin
-from doocot.net.wakeup import Waiting
-from doocot.wire.flow import Close, Idle, Job, More, Peer, Pending, Session, Slice, StartTls
+from doocot.wire.flow import Close, Compress, Idle, Job, More, Peer, Pending, Session, Slice, StartTls
 
 INACTIVE: Final = "Disconnected for inactivity."
 MUCH: Final = 128 * 1024  # bytes in one piece of input after which the other connections have their turn
 _FULL: Final = More()  # the client does not read: the session waits for nothing, but gets no more input either
-
-
-@dataclass(slots=True)
-class Net:
-    """What all connections of one process share."""
-
-    loop: asyncio.AbstractEventLoop
-    pool: Executor
-    run: Run
-    spin: Spin | None = None
-    holds: Holds = field(default_factory=Holds)
-    waiting: Waiting = field(default_factory=Waiting)
-    connections: "set[Connection]" = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One kind of connection: how its sessions are made, its limits and its TLS context (asked for each handshake).
-
-    `opened`, `logged_in` and `closed` are told of every connection; `secured` completes the Peer after a handshake.
-    """
-
-    name: str
-    session: Callable[[], Session]
-    limits: Limits = field(default_factory=Limits)
-    tls: Callable[[], ssl.SSLContext] | None = None
-    implicit_tls: bool = False
-    secured: Callable[[Peer, asyncio.BaseTransport], Peer] | None = None
-    opened: "Callable[[Connection], None] | None" = None
-    logged_in: "Callable[[Connection], None] | None" = None
-    closed: "Callable[[Connection], None] | None" = None
 
 
 class Connection(asyncio.Protocol):
@@ -272,6 +236,9 @@ class Connection(asyncio.Protocol):
                 return self._start_idle(step)
             case StartTls():
                 self._start_tls(step)
+            case Compress():
+                self._start_compress(step)
+                return True
             case Close():
                 self._close()
         return False
@@ -455,6 +422,13 @@ class Connection(asyncio.Protocol):
                 self.peer = self.service.secured(self.peer, transport)
             self._quietly(partial(self._session.secured, self.peer))
             self._resume(None)
+
+    def _start_compress(self, step: Compress) -> None:
+        """Put the layer in between. What came behind the command is deflated, too."""
+        data = step.data + bytes(self._held or b"")
+        self._held = None
+        self._read_on()
+        self._adopt(Deflated(self._net.loop, self._transport, self, data, step.level, self._paused))
 
     # Input and output.
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from doocot.net.connection import Connection, Net, Service
+from doocot.net.connection import Connection
 from doocot.net.limits import Gate
+from doocot.net.service import Net, Service
 from doocot.wire.flow import Peer
 from doocot.wire.proxy_header import MAX_V2, ProxyHeader, ProxyHeaderError, header_length, parse_header
 

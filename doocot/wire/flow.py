@@ -60,6 +60,17 @@ class StartTls:
 
 
 @dataclass(frozen=True, slots=True)
+class Compress:
+    """Write what is pending, then deflate both directions (RFC 4978); nothing is told of it.
+
+    `data` is what the session was given behind the command: deflated already, so it is no command as it stands.
+    """
+
+    data: bytes
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Write what is pending and close the connection."""
 
@@ -68,7 +79,7 @@ MORE = More()
 CLOSE = Close()
 START_TLS = StartTls()
 
-Pending: TypeAlias = Job | Slice | More | Idle | StartTls | Close
+Pending: TypeAlias = Job | Slice | More | Idle | StartTls | Compress | Close
 Step: TypeAlias = bytes | Pending
 Steps: TypeAlias = Generator[Step, Any, Any]
 

@@ -195,6 +195,15 @@ class Frames:
         self._begin()
         return dropped
 
+    def rest(self) -> bytes:
+        """Give back all that was fed and not handed out: from here on it is not IMAP as it stands (RFC 4978 §3).
+
+        Only between two commands.
+        """
+        left = b"".join((self._data[self._at :], *self._chunks))
+        self.discard()
+        return left
+
     @property
     def pending_bytes(self) -> int:
         """How much was fed and not handed out; bytes of accepted literals do not count."""

@@ -300,7 +300,7 @@ def imap_offers(user: str, *, tls: bool) -> list[str]:
     """The capabilities told to a client from elsewhere, by the function that the session uses."""
     context = SimpleNamespace(auth=AuthSettings(mechanisms=tuple(MECHANISMS)), starttls=True, literal_minus=False)
     peer = Peer(remote_ip="192.0.2.1", local_ip="192.0.2.2", tls=tls)
-    session: Any = SimpleNamespace(user=user, context=context, peer=peer)
+    session: Any = SimpleNamespace(user=user, context=context, peer=peer, compressed=False)
     return capabilities(session).decode().split()
 
 

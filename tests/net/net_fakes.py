@@ -13,13 +13,14 @@ from typing import Any
 
 import uvloop
 
-from doocot.net.connection import Connection, Net, Service
+from doocot.net.connection import Connection
 from doocot.net.limits import Gate, Limits
 from doocot.net.listener import Acceptor, Address, Network, Proxies, bind
+from doocot.net.service import Net, Service
 from doocot.net.shell import Run, bare
 from doocot.net.spin import Spin
 from doocot.net.tls import Contexts, TlsSettings, describe_peer, self_signed
-from doocot.wire.flow import CLOSE, MORE, START_TLS, Idle, Job, Peer, Pending, Slice
+from doocot.wire.flow import CLOSE, MORE, START_TLS, Compress, Idle, Job, Peer, Pending, Slice
 
 TIMEOUT = 60.0  # seconds that nothing takes, on a busy machine either
 
@@ -39,7 +40,9 @@ class Script:
 
 
 class FakeSession:
-    """Lines: NOOP, LOGIN user, JOB name, AJOB name, SLICE n, STREAM n, IDLE, ALARM s, STARTTLS, CRASH, LOGOUT."""
+    """Lines: NOOP, LOGIN user, JOB name, AJOB name, SLICE n, STREAM n, IDLE, ALARM s, STARTTLS, COMPRESS, CRASH,
+    LOGOUT.
+    """
 
     def __init__(self, script: Script) -> None:
         self.pending: Pending | None = None
@@ -99,6 +102,10 @@ class FakeSession:
             case "STARTTLS":
                 self.pending = START_TLS
                 return b"begin\r\n"
+            case "COMPRESS":
+                behind, self._buffer = self._buffer, b""
+                self.pending = Compress(behind, 6)
+                return b"compressing\r\n"
             case "CRASH":
                 raise ZeroDivisionError("as asked")
             case "LOGOUT":

@@ -14,9 +14,9 @@ import pytest
 from net_fakes import TIMEOUT, Client, FakeSession, contexts, drive, raw_client, received, start
 from test_net_tls import trusting
 
-from doocot.net.connection import Service
 from doocot.net.limits import Gate
 from doocot.net.listener import Acceptor, Address, ListenError, Proxies, bind, inherited, is_bound_to
+from doocot.net.service import Service
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
