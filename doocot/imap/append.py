@@ -1,17 +1,18 @@
-"""APPEND (RFC 3501 §6.3.11) with MULTIAPPEND (RFC 3502), UIDPLUS (RFC 4315 §3), literal8 (RFC 3516 §4.4) and UTF8
-(RFC 6855 §4)."""
+"""APPEND (RFC 3501 §6.3.11) with MULTIAPPEND (RFC 3502), CATENATE (RFC 4469), UIDPLUS (RFC 4315 §3), literal8 (RFC 3516
+§4.4) and UTF8 (RFC 6855 §4)."""
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from doocot.errors import Kind, MailError
 from doocot.imap import names
+from doocot.imap.catenate import Part, Url, catenated, parse_catenate, parse_text, parse_utf8
 from doocot.imap.command import No, Ok, Result, State, Steps, command
 from doocot.imap.flags import parse_flags
 from doocot.mailbox import append as mailbox_append
 from doocot.mailbox.append import NewMail
-from doocot.store.spool import FileSpool
-from doocot.wire.cursor import BadSyntax, Cursor
+from doocot.wire.cursor import Cursor
+from doocot.wire.flow import Step
 from doocot.wire.numset import format_numbers
 
 if TYPE_CHECKING:
@@ -19,23 +20,38 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class AppendMessage:
+    """`append-message = [SP flag-list] [SP date-time] SP append-data`
+
+    `append-data = literal / literal8 / "UTF8" SP "(" literal8 ")" / "CATENATE" SP "(" cat-part *(SP cat-part) ")"`
+    """
+
+    parts: tuple[Part, ...]
+    catenate: bool
+    binary: bool
+    flags: int = 0
+    keywords: frozenset[str] = frozenset()
+    internaldate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """`append = "APPEND" SP mailbox 1*append-message` (RFC 3502 §6.3.11)"""
 
     mailbox: str
-    messages: tuple[NewMail, ...]
+    messages: tuple[AppendMessage, ...]
 
     @classmethod
     def parse(cls, c: Cursor) -> "Append":
         mailbox = names.mailbox(c.sp())
-        messages = [_message(c)]
+        messages = [parse_message(c)]
         while c.at(b" "):
-            messages.append(_message(c))
+            messages.append(parse_message(c))
         return cls(mailbox, tuple(messages))
 
 
-def _message(c: Cursor) -> NewMail:
-    """`append-message = [SP flag-list] [SP date-time] SP (literal / "UTF8" SP "(" literal8 ")")`
+def parse_message(c: Cursor) -> AppendMessage:
+    """`append-message`. Raises No for one of zero octets, by which some clients cancel an APPEND.
 
     Headers with 8-bit bytes are also saved when no UTF8 is said. RFC 6855 §4 wants NO for clients that have not enabled
     it; but such bytes are in old mail of every kind, and who copies it from elsewhere would lose it.
@@ -48,21 +64,29 @@ def _message(c: Cursor) -> NewMail:
     if c.at(b'"'):
         date, _ = c.date_time()
         c.sp()
-    in_utf8 = c.text[c.position : c.position + 5].upper() == b"UTF8 "
-    if in_utf8:
-        if not c.utf8:
-            raise No(b"UTF8 needs ENABLE UTF8=ACCEPT before.")
-        c.position += 4
-        c.sp().open_paren()
-    if not c.at_literal():
-        raise BadSyntax("a literal was expected", c.position)
-    data = c.literal()
-    assert isinstance(data, bytes | FileSpool)  # what `literals.judge` gives
-    if in_utf8:
-        c.close_paren()
-    if data == b"":  # some clients cancel an APPEND like that
+    if c.at(b"C") or c.at(b"c"):
+        parts, binary = parse_catenate(c)
+        return AppendMessage(parts, True, binary, bits, keywords, date)
+    data, binary = parse_utf8(c) if c.at(b"U") or c.at(b"u") else parse_text(c)
+    if data == b"":
         raise No(b"A message of zero octets cannot be saved.")
-    return NewMail(data, bits, keywords, date)
+    return AppendMessage((data,), False, binary, bits, keywords, date)
+
+
+def new_mails(session: "ImapSession", messages: Sequence[AppendMessage]) -> Generator[Step, Any, list[NewMail]]:
+    """Steps to the messages as they are saved; those that are put together have one limit of size in all."""
+    found: list[NewMail] = []
+    left = session.context.max_literal
+    for message in messages:
+        data = message.parts[0]
+        if message.catenate:
+            data = yield from catenated(session, message.parts, left)
+            left -= data.size
+            if not data.size:
+                raise No(b"A message of zero octets cannot be saved.")
+        assert not isinstance(data, Url)
+        found.append(NewMail(data, message.flags, message.keywords, message.internaldate, message.binary))
+    return found
 
 
 @command("APPEND", state=State.LOGGED_IN, parse=Append.parse)
@@ -72,12 +96,7 @@ def append(session: "ImapSession", args: Append, by_uid: bool) -> Result:
 
 def _append(session: "ImapSession", args: Append) -> Steps:
     assert session.mail is not None
-    try:
-        saved = yield from mailbox_append.append(session.mail, args.mailbox, args.messages)
-    except MailError as error:
-        if error.kind is Kind.NON_EXISTENT:
-            raise MailError(Kind.TRY_CREATE, error.text, error.detail) from error
-        raise
+    new = yield from new_mails(session, args.messages)
+    validity, uids = yield from mailbox_append.append(session.mail, args.mailbox, new)
     session.context.unsettled(session.mail.opened.root)
-    validity, uids = saved
     return Ok(b"Append completed.", code=b"APPENDUID %d %b" % (validity, format_numbers(uids)))

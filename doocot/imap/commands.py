@@ -14,6 +14,7 @@ from doocot.imap import (
     login,
     namespace,
     rename,
+    replace,
     search,
     select,
     sort,
@@ -61,6 +62,7 @@ COMMANDS = table(
         append.append,
         copy.copy,
         copy.move,
+        replace.replace,
         thread.thread,
     )
 )

@@ -224,3 +224,11 @@ def _binary(c: Cursor, name: bytes) -> Binary:
     origin = b"" if partial is None else b"<%d>" % partial[0]
     label = b"%b[%b]%b" % (b"BINARY.SIZE" if size_only else b"BINARY", b".".join(b"%d" % n for n in path), origin)
     return Binary(label, path, name == b"BINARY", size_only, partial)
+
+
+def parse_section(text: bytes) -> Section:
+    """`[section-spec]` alone, as a URL has it (RFC 5092 §11 enc-section). Raises Bad or BadSyntax."""
+    c = Cursor(b"[%b]" % text)
+    section = _body(c, sets_seen=False).section
+    c.end()
+    return section

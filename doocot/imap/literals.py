@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CONTINUE: Final = b"+ OK\r\n"
 NON_SYNCHRONISING_MINUS: Final = 4096  # RFC 7888 §5
 DISCARD: Final = 16 << 20  # a refused literal that comes unasked is thrown away up to this size, above it the client
+MESSAGES: Final = (b"APPEND ", b"REPLACE ", b"UID REPLACE ")  # commands whose literals are messages
 
 
 def judge(session: "ImapSession", announced: Announced) -> bytes:
@@ -23,7 +24,7 @@ def judge(session: "ImapSession", announced: Announced) -> bytes:
     context, size = session.context, announced.size
     session.command_begins(announced.prefix)
     _, _, rest = announced.prefix.partition(b" ")
-    appends = session.state is not State.NOT_AUTHENTICATED and rest[:7].upper() == b"APPEND "
+    appends = session.state is not State.NOT_AUTHENTICATED and rest[:12].upper().startswith(MESSAGES)
     before_login = session.state is State.NOT_AUTHENTICATED
     limit = context.max_literal if appends else context.max_line_before_login if before_login else context.max_line
     if context.literal_minus and not announced.synchronising and size > NON_SYNCHRONISING_MINUS:
@@ -36,7 +37,7 @@ def judge(session: "ImapSession", announced: Announced) -> bytes:
         assert session.mail is not None
         root = session.mail.opened.root
         try:
-            spool = FileSpool(root.files, root.path)
+            spool = FileSpool(root.files, root.path, nul=b"\0" if announced.binary else b"\x80")
         except OSError as error:
             refused = disk_error(error, root.path)
             context.refused(session, refused)

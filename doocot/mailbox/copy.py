@@ -26,11 +26,11 @@ from doocot.store import dovecot_files, maildir, settle
 from doocot.store.disk_errors import disk_error, disk_errors
 from doocot.store.files import Files
 from doocot.store.index import messages
-from doocot.store.index.database import next_position, reading, rows, write
+from doocot.store.index.database import reading, rows
 from doocot.store.index.mailboxes import MailboxRow
 from doocot.store.index.messages import NewMessage, Range, ranges_of
 from doocot.store.maildir_names import letters_for
-from doocot.store.root import Root, committed
+from doocot.store.root import Root, committed, surely_undone
 from doocot.wire.flow import Job, Step
 
 GONE = "Some of the messages no longer exist."
@@ -198,16 +198,11 @@ def _rows_now(
 def _undo(root: Root, work: _Work) -> None:
     """Takes the links away again that were not committed.
 
-    A commit whose sync failed is undone for everybody who runs, but its pages are in the log and a crash might find
-    them whole. A further transaction overwrites them; while that fails too, the links stay: a MOVE that happened after
-    all must find its files. At worst a rescan shows duplicates.
+    While a crash might still find the commit whole the links stay: a MOVE that happened after all must find its files.
+    At worst a rescan shows duplicates.
     """
-    if work.linked and work.doubtful:
-        try:
-            with write(root.db, durable=True) as writer:
-                next_position(root.db, writer)
-        except MailError:
-            return
+    if work.linked and work.doubtful and not surely_undone(root):
+        return
     there = maildir.folder_of(root, work.target.name)
     for base, row in zip(work.linked, work.source, strict=False):
         try:

@@ -5,13 +5,14 @@ it, and once to be sent. A file that is shorter or longer than what was told (so
 the protocol cannot take the number back.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from doocot.errors import Kind, MailError
 from doocot.mailbox.read import GONE, at_file
 from doocot.mailbox.view import View
 from doocot.message.scan import crlf_chunks
+from doocot.message.sections import wire
 from doocot.store import maildir
 from doocot.store.files import Files
 from doocot.store.index.messages import files
@@ -35,18 +36,22 @@ def stream(view: View, piece: Piece, before: bytes, after: bytes) -> Generator[S
         if size < 0:
             size = yield Job(lambda: sum(map(len, crlf_chunks(_chunks(root.files, fd)))))
         yield before + b"{%d}\r\n" % size
-        left = size
-        for chunk in crlf_chunks(_chunks(root.files, fd)):
-            data = chunk[:left].replace(b"\0", b"\x80")
-            left -= len(data)
-            yield data
-        while left > 0:
-            data = b" " * min(left, CHUNK)
-            left -= len(data)
-            yield data
+        yield from fitted(crlf_chunks(_chunks(root.files, fd)), size)
         yield after
     finally:
         root.files.close(fd)
+
+
+def fitted(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """As many octets as were told, as a literal may hold them; spaces where there are fewer by now."""
+    for chunk in chunks:
+        data = wire(chunk[:size])
+        size -= len(data)
+        yield data
+    while size > 0:
+        data = b" " * min(size, CHUNK)
+        size -= len(data)
+        yield data
 
 
 def _chunks(opened: Files, fd: int) -> Iterator[bytes]:

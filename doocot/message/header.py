@@ -85,3 +85,10 @@ def header_fields_not(header_block: bytes, names: frozenset[bytes]) -> bytes:
 def names_key(names: Iterable[bytes]) -> frozenset[bytes]:
     """The names of a request as `header_fields` wants them."""
     return frozenset(name.lower() for name in names)
+
+
+def with_encoding(header: bytes, encoding: bytes) -> bytes:
+    """The header block with this Content-Transfer-Encoding, whatever it said before."""
+    blank = b"\r\n" if header.endswith(b"\n\r\n") else b""
+    kept = header_fields_not(header[: len(header) - len(blank)], frozenset((b"content-transfer-encoding",)))
+    return b"%bContent-Transfer-Encoding: %b\r\n%b" % (kept, encoding, blank)

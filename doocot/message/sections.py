@@ -10,7 +10,7 @@ from enum import Enum
 from doocot.errors import Kind as ErrorKind
 from doocot.errors import MailError
 from doocot.message.decode import exact
-from doocot.message.header import header_fields, header_fields_not
+from doocot.message.header import header_fields, header_fields_not, with_encoding
 from doocot.message.mime import mechanism
 from doocot.message.scan import Kind, Part
 
@@ -61,14 +61,20 @@ def find(part: Part, path: tuple[int, ...]) -> Part | None:
 
 def section(data: bytes, part: Part, spec: Section) -> bytes | None:
     """The octets of BODY[section], NULs already replaced."""
+    octets = exact_section(data, part, spec)
+    return None if octets is None else wire(octets)
+
+
+def exact_section(data: bytes, part: Part, spec: Section) -> bytes | None:
+    """The same with its NULs."""
     if (span := section_span(part, spec)) is None:
         return None
     octets = data[span[0] : span[1]]
     if spec.text is SectionText.HEADER_FIELDS:
-        octets = header_fields(octets, spec.names)
-    elif spec.text is SectionText.HEADER_FIELDS_NOT:
-        octets = header_fields_not(octets, spec.names)
-    return wire(octets)
+        return header_fields(octets, spec.names)
+    if spec.text is SectionText.HEADER_FIELDS_NOT:
+        return header_fields_not(octets, spec.names)
+    return octets
 
 
 def section_span(part: Part, spec: Section) -> tuple[int, int] | None:
@@ -120,9 +126,7 @@ def _binary(data: bytes, part: Part, with_header: bool, out: list[bytes]) -> Non
     if with_header:
         header = data[part.start : part.body]
         if encoding in _CONVERTED and part.end > part.body and not part.children:
-            blank = b"\r\n" if header.endswith(b"\n\r\n") else b""
-            header = header_fields_not(header[: len(header) - len(blank)], frozenset((b"content-transfer-encoding",)))
-            header += b"Content-Transfer-Encoding: binary\r\n" + blank
+            header = with_encoding(header, b"binary")
         out.append(header)
     if not part.children:
         out.append(exact(data[part.body : part.end], encoding))
@@ -133,3 +137,12 @@ def _binary(data: bytes, part: Part, with_header: bool, out: list[bytes]) -> Non
         _binary(data, child, True, out)
         at = child.end
     out.append(data[at : part.end])
+
+
+def decoded(data: bytes, part: Part) -> Part:
+    """The part with the sizes that it and those inside it have once encodings are removed (RFC 5524 §3)."""
+    out: list[bytes] = []
+    _binary(data, part, False, out)
+    octets = b"".join(out)
+    children = tuple(decoded(data, child) for child in part.children)
+    return part._replace(end=part.body + len(octets), lines=octets.count(b"\n"), children=children)

@@ -7,9 +7,17 @@ from dataclasses import dataclass, field
 
 import apsw
 
+from doocot.errors import MailError
 from doocot.store.files import Files, require_local
 from doocot.store.index import keywords
-from doocot.store.index.database import Database, close_database, open_database, renew_connections
+from doocot.store.index.database import (
+    Database,
+    close_database,
+    next_position,
+    open_database,
+    renew_connections,
+    write,
+)
 
 INDEX_NAME = "doocot.index"
 MOST_NOTES = 100
@@ -85,6 +93,20 @@ def committed(root: Root) -> None:
     """To be called after each commit that a reader may want to see, before the answer to the client."""
     root.commits += 1
     root.bump(root.slot)
+
+
+def surely_undone(root: Root) -> bool:
+    """Makes sure that a commit which failed will not be found whole after a crash; False when that cannot be done.
+
+    A commit whose sync failed is undone for everybody who runs, but its pages are in the log: another transaction
+    overwrites them.
+    """
+    try:
+        with write(root.db, durable=True) as writer:
+            next_position(root.db, writer)
+    except MailError:
+        return False
+    return True
 
 
 def note(root: Root, text: str) -> None:

@@ -6,11 +6,13 @@
 | written out or synced, renamed | file in new/ or cur/ | - | a rescan finds it: delivered, not acknowledged |
 | committed | the same, or the name is lost | rows, Change, or not yet on disk | a rescan compares; not acknowledged |
 | all synced | file in new/ or cur/ | rows, Change | acknowledged |
+| REPLACE: committed | new and old file | new row, old row gone, intent to unlink | acknowledged; the settler unlinks |
 
 The last sync is one syncfs for all names and indexes of a batch; before it, writing out the files is enough where names
 cannot overtake what was written out (`Files.write_out`), and the rows are made meanwhile. Where the kernel does not
 report the errors of syncfs, or it was slow lately (other programs' writes go with it), files, folders and commits are
-synced each for itself.
+synced each for itself. So are they for a REPLACE, in any case: its transaction takes a message away, and must not reach
+the disk before the file that stands for it.
 """
 
 import errno
@@ -34,7 +36,7 @@ from doocot.store.index.database import Busy
 from doocot.store.index.keywords import intern_set
 from doocot.store.index.messages import NewMessage, format_ranges, ranges_of
 from doocot.store.maildir_names import NameMaker, letters_for, with_sizes
-from doocot.store.root import Root, committed
+from doocot.store.root import Root, committed, surely_undone
 from doocot.store.spool import FileSpool, lf_chunks
 
 BRIEF_OCTETS = 1 << 20  # of one request that is only written out
@@ -53,14 +55,18 @@ class Incoming:
     internaldate: int | None = None
 
 
+Also: TypeAlias = Callable[[apsw.Connection], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Messages for one mailbox, all or none."""
+    """Messages for one mailbox, all or none; `also` is done in the transaction of their rows."""
 
     root: Root
     mailbox: int
     name: str
     incoming: Sequence[Incoming]
+    also: Also | None = None
 
 
 Result: TypeAlias = tuple[int, list[int]]
@@ -112,9 +118,11 @@ def _chunks(parts: Sequence[bytes | FileSpool]) -> Iterator[bytes]:
             yield from part.chunks()
 
 
-def save(root: Root, mailbox: int, name: str, incoming: Sequence[Incoming], maker: NameMaker) -> Result:
+def save(
+    root: Root, mailbox: int, name: str, incoming: Sequence[Incoming], maker: NameMaker, also: Also | None = None
+) -> Result:
     """Saves all or none into one mailbox: (uidvalidity, UIDs). Blocking; for a thread."""
-    (result,) = finish(saving([Request(root, mailbox, name, incoming)], maker))
+    (result,) = finish(saving([Request(root, mailbox, name, incoming, also)], maker))
     if isinstance(result, MailError | Busy):
         raise result
     return result
@@ -131,6 +139,7 @@ class _Saving:
     moved: list[str] = field(default_factory=list)
     at_once: bool = False  # names and index are put on disk with those of others
     brief: bool = False  # and the files are only written out, while the rows are made
+    doubtful: bool = False  # the commit of a request with `also` was begun: a crash might find it whole
     error: MailError | Busy | None = None
     result: Result | None = None
 
@@ -249,7 +258,7 @@ def _place(one: _Saving, volumes: dict[int, _Volume], wait: bool) -> None:
     if stat is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), one.folder)
     one.modes = modes_of(stat, os.getegid())
-    one.at_once = root.device == stat.st_dev and root.files.syncs_at_once()
+    one.at_once = one.request.also is None and root.device == stat.st_dev and root.files.syncs_at_once()
     if not (wait or one.at_once):
         raise Busy
     volume = volumes.get(stat.st_dev)
@@ -327,6 +336,8 @@ def _commit(one: _Saving, wait: bool) -> None:
             for message in one.written
         ]
         validity, uids = messages.append(root.db, writer, request.mailbox, new)
+        if request.also is not None:
+            request.also(writer)
         if any(message.incoming.keywords for message in one.written):  # their letters are not in the name yet
             uids_text = format_ranges(ranges_of(sorted(uids)))
             settle.add_intent(writer, settle.RENAME, request.mailbox, {"uids": uids_text})
@@ -336,6 +347,7 @@ def _commit(one: _Saving, wait: bool) -> None:
             _move(one)
         return validity, uids
 
+    one.doubtful = request.also is not None
     one.result = giving_uids(root, request.mailbox, len(one.written), commit, durable=not one.at_once, wait=wait)
     committed(root)
 
@@ -350,7 +362,12 @@ def _close(one: _Saving) -> None:
 
 
 def _undo(one: _Saving) -> None:
-    """Nothing was acknowledged: take the files away again, as far as the disk lets us."""
+    """Nothing was acknowledged: take the files away again, as far as the disk lets us.
+
+    Not those of a REPLACE whose commit might still be found whole: what it replaced would be gone with them.
+    """
+    if one.doubtful and not surely_undone(one.request.root):
+        return
     for path in [*(message.path for message in one.written), *one.moved]:
         try:
             one.request.root.files.unlink(path)

@@ -13,14 +13,18 @@ CHUNK = 256 * 1024
 class FileSpool:
     """Implements `flow.Spool`; read back with `chunks`."""
 
-    __slots__ = ("_fd", "_files", "size")
+    __slots__ = ("_fd", "_files", "_nul", "size")
 
-    def __init__(self, files: Files, folder: str) -> None:
+    def __init__(self, files: Files, folder: str, *, nul: bytes = b"\0") -> None:
+        """`nul` is written for each NUL."""
         self._files = files
         self._fd = files.create_unnamed(folder)
+        self._nul = nul
         self.size = 0
 
     def write(self, data: bytes) -> None:
+        if self._nul != b"\0" and b"\0" in data:
+            data = data.replace(b"\0", self._nul)
         self._files.write(self._fd, data)
         self.size += len(data)
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from doocot.mailbox import append
+from doocot.mailbox.append import NewMail
 from doocot.mailbox.change import FlagChange, Operation, expunge, set_flags
 from doocot.mailbox.copy import Copied, copy
 from doocot.mailbox.roots import OpenRoot, Roots, open_view
@@ -91,6 +93,12 @@ class House:
 
     def copying(self, uids: Iterable[int], target: str, *, move: bool = False, name: str = "INBOX") -> Any:
         return copy(self.mail, self.view(name), messages.ranges_of(sorted(uids)), target, move=move)
+
+    def replace(self, uid: int, subject: str, target: str = "INBOX", name: str = "INBOX") -> tuple[int, int]:
+        """As REPLACE: (UIDVALIDITY, UID) of the message that came for the one with `uid`."""
+        new = NewMail(text_of(subject), messages.SEEN)
+        validity, (given,) = finish(append.replace(self.mail, self.view(name), uid, target, new))
+        return validity, given
 
     def settle(self) -> None:
         settle.settle_all(self.root)

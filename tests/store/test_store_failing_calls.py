@@ -32,6 +32,14 @@ def move(house: House) -> None:
     house.copy([1, 2], "Other", move=True)
 
 
+def replace(house: House) -> None:
+    house.replace(2, "five")
+
+
+def replace_elsewhere(house: House) -> None:
+    house.replace(2, "five", "Other")
+
+
 def flag(house: House) -> None:
     house.store([1, 2], FLAGGED, Operation.ADD, WORK)
 
@@ -52,6 +60,8 @@ AFTER: dict[Callable[[House], None], dict[str, list[str]]] = {
     save_many: {**BEFORE, "INBOX": ["five", "one", "six", "three", "two"]},
     copy: {**BEFORE, "Other": ["four", "one", "two"]},
     move: {"INBOX": ["three"], "Other": ["four", "one", "two"]},
+    replace: {**BEFORE, "INBOX": ["five", "one", "three"]},
+    replace_elsewhere: {"INBOX": ["one", "three"], "Other": ["five", "four"]},
     flag: BEFORE,
     expunge: {**BEFORE, "INBOX": ["two"]},
     create: {**BEFORE, "Third": []},

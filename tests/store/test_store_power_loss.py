@@ -45,6 +45,7 @@ class Told:
 
     names: dict[Uid, str] = field(default_factory=dict)  # rule 2: a UID names this message for ever
     kept: set[tuple[str, str]] = field(default_factory=set)  # rule 1: acknowledged in this mailbox, not removed
+    either: set[tuple[tuple[str, str], ...]] = field(default_factory=set)  # one of them is there, whatever happened
     position: int = 0
 
 
@@ -84,6 +85,14 @@ class Client:
             self.rec.mark(("named", (target, copied.uid_validity, uid), before[source]))
             self.rec.mark(("keep", (target, before[source])))
 
+    def replace(self, uid: int, subject: str, target: str = "INBOX") -> None:
+        before = self.house.messages()[uid]
+        self.rec.mark(("either", (("INBOX", before), (target, subject))))
+        self.rec.mark(("forget", ("INBOX", before)))
+        validity, new = self.house.replace(uid, subject, target)
+        self.rec.mark(("named", (target, validity, new), subject))
+        self.rec.mark(("keep", (target, subject)))
+
     def expunge(self, *uids: int) -> None:
         for uid in uids:
             self.rec.mark(("forget", ("INBOX", self.house.messages()[uid])))
@@ -104,6 +113,8 @@ def told_by(marks: list[Any]) -> Told:
             told.names[value] = rest[0]
         elif kind == "keep":
             told.kept.add(value)
+        elif kind == "either":
+            told.either.add(value)
         elif kind == "forget":
             told.kept.discard(value)
         elif kind == "position":
@@ -129,6 +140,16 @@ def copy_and_move(client: Client) -> None:
     client.copy(uids[:2], "Other")
     client.copy(uids[1:], "Other", move=True)
     client.house.settle()
+
+
+def replace(client: Client) -> None:
+    client.house.create("Other")
+    one, two = client.save("one", "two")
+    client.replace(one, "three")
+    client.house.settle()
+    client.replace(two, "four", "Other")
+    client.house.settle()
+    client.see()
 
 
 def store_back_and_forth(client: Client) -> None:
@@ -210,6 +231,7 @@ SCENARIOS: tuple[Callable[[Client], None], ...] = (
     save_one,
     save_many,
     copy_and_move,
+    replace,
     store_back_and_forth,
     expunge_and_settle,
     first_sight_of_dovecots_mail,
@@ -274,6 +296,7 @@ def violations(house: House, told: Told) -> list[str]:
         if (name, row.uid_validity, new) in told.names:
             wrong.append(f"rule 2: {name} {row.uid_validity} {new} is given again")
     wrong += [f"rule 1: {subject} in {name} is lost" for name, subject in told.kept - present]
+    wrong += [f"rule 1: none is left of {places}" for places in told.either if not present.intersection(places)]
     wrong += [f"rule 1: a message in {name} is damaged" for name, subject in present if subject == "damaged"]
     if position_of(house.root.db.reader) < told.position:
         wrong.append("rule 2: a position is given again")
