@@ -23,6 +23,7 @@ from doocot.imap import (
     store,
     subscribe,
     thread,
+    updates,
 )
 from doocot.imap import list as list_
 from doocot.imap.command import table
@@ -64,5 +65,6 @@ COMMANDS = table(
         copy.move,
         replace.replace,
         thread.thread,
+        updates.cancel_update,
     )
 )

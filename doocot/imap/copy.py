@@ -4,7 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from doocot.imap import names, untagged
+from doocot.imap import names, progress, untagged
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.imap.sets import rows_of
 from doocot.mailbox import change
@@ -71,6 +71,7 @@ def _run(session: "ImapSession", args: Copy, by_uid: bool, *, move: bool) -> Gen
     assert view is not None
     assert mail is not None
     rows = rows_of(session, args.messages, by_uid)
+    progress.begin(session, view)
     copied = yield from mailbox_copy.copy(mail, view, uid_ranges(view.snapshot, rows), args.mailbox, move=move)
     if copied is not None:
         session.context.unsettled(mail.opened.root)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from doocot.errors import Kind, MailError
+from doocot.imap import progress
 from doocot.imap.command import Bad, Ok, Result, State, command
 from doocot.imap.extensions import uid_only
 from doocot.imap.fetch_items import Binary, Body, Item, Items, Plain, parse_items
@@ -152,6 +153,10 @@ def fetch(session: "ImapSession", args: Fetch, by_uid: bool) -> Result:
     only = uid_only(session)
     items, wanted = args.items, _wanted(args.items, by_uid, only)
     rows = rows_of(session, args.messages, by_uid)
+    if items.partial is not None:
+        if not by_uid:
+            raise Bad(b"PARTIAL needs UID FETCH.")  # RFC 9394 §3.3
+        rows = items.partial.of_ranges(rows)  # before CHANGEDSINCE, RFC 9394 §3.4
     gone = condstore(session) if wanted.tells_modseq else b""
     if items.changed_since is not None:
         if items.vanished:
@@ -282,12 +287,13 @@ def _long(
     plan = _plan(items, header_sets, uid_only(session))
     sets = tuple((number, tuple(sorted(item.section.names))) for item, number in header_sets)
     ahead = Ahead(view, rows[-1][1] if rows else 0, session.context.compute, _facts_of(items), sets)
-    lost = False
+    lost, done = False, 0
     for low, high in rows:
         row = low
         while row < high:
             piece = columns.next_piece(view, plan, row, high)
             row += piece.high - piece.low
+            done += piece.high - piece.low
             whole = _whole_body(items) if plan.reads_files and columns.is_large(piece) else None
             if whole is not None:
                 yield from _streamed(view, plan, items, whole, piece)
@@ -295,7 +301,9 @@ def _long(
             try:
                 yield render(view, plan, piece)
             except Missing:
+                progress.begin(session, view, done, count)
                 yield from ahead.fill(piece.row, piece.row + piece.high - piece.low)
+                progress.end(session)
                 lost = (yield from _again(view, plan, piece)) or lost
             except MailError as error:
                 if error.kind is not Kind.EXPUNGE_ISSUED:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from doocot.imap.command import Bad
+from doocot.imap.partial import Partial, partial_range
 from doocot.message.sections import Section, SectionText
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.frames import Frame
@@ -66,7 +67,8 @@ Item = Plain | Body | Binary
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Items:
-    """A whole list; `changed_since` is the CHANGEDSINCE modifier, with `vanished` (RFC 7162 §3.1.4.1, §3.2.6).
+    """A whole list; `changed_since` is the CHANGEDSINCE modifier, with `vanished` (RFC 7162 §3.1.4.1, §3.2.6), and
+    `partial` the PARTIAL modifier (RFC 9394 §3.3).
 
     Compared by identity: what is made of a list is remembered by it, and `parse_items` remembers the list by its text.
     """
@@ -74,6 +76,7 @@ class Items:
     items: tuple[Item, ...]
     changed_since: int | None = None
     vanished: bool = False
+    partial: Partial | None = None
 
 
 def parse_items(c: Cursor) -> Items:
@@ -107,15 +110,15 @@ def _parse(c: Cursor) -> Items:
         c.close_paren()
     else:
         items += _attribute(c, in_list=False)
-    changed_since, vanished = None, False
+    changed_since, vanished, partial = None, False, None
     if c.try_sp() and not c.at_end():
-        changed_since, vanished = _modifiers(c)
-    return Items(tuple(dict.fromkeys(items)), changed_since, vanished)
+        changed_since, vanished, partial = _modifiers(c)
+    return Items(tuple(dict.fromkeys(items)), changed_since, vanished, partial)
 
 
-def _modifiers(c: Cursor) -> tuple[int | None, bool]:
+def _modifiers(c: Cursor) -> tuple[int | None, bool, Partial | None]:
     """`fetch-modifiers = "(" fetch-modifier *(SP fetch-modifier) ")"` (RFC 4466 §2.4)"""
-    changed_since, vanished = None, False
+    changed_since, vanished, partial = None, False, None
     c.open_paren()
     while True:
         name = c.keyword()
@@ -123,6 +126,8 @@ def _modifiers(c: Cursor) -> tuple[int | None, bool]:
             changed_since = c.sp().mod_sequence_value()
         elif name == b"VANISHED":
             vanished = True
+        elif name == b"PARTIAL" and partial is None:
+            partial = partial_range(c.sp())
         else:
             raise Bad(b"Unknown FETCH modifier.")
         if not c.try_sp():
@@ -130,7 +135,7 @@ def _modifiers(c: Cursor) -> tuple[int | None, bool]:
     c.close_paren()
     if vanished and changed_since is None:
         raise Bad(b"VANISHED needs CHANGEDSINCE.")
-    return changed_since, vanished
+    return changed_since, vanished, partial
 
 
 def _attribute(c: Cursor, *, in_list: bool) -> list[Item]:

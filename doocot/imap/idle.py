@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from doocot.imap import untagged
+from doocot.imap import untagged, updates
 from doocot.imap.command import Bad, NextLine, Ok, Result, State, Steps, command
 from doocot.mailbox.view import sync
 
@@ -32,6 +32,7 @@ def _idle(session: "ImapSession") -> Steps:
         if told:
             spoken = context.now()
             yield told
+        yield from updates.changed(session)
         line = yield waiting
         if line is None:
             continue

@@ -1,16 +1,18 @@
-"""SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4) with ESEARCH (RFC 4731), SEARCHRES (RFC 5182) and MODSEQ
-(RFC 7162 §3.1.5)."""
+"""SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4) with ESEARCH (RFC 4731), SEARCHRES (RFC 5182), PARTIAL (RFC
+9394), CONTEXT=SEARCH (RFC 5267) and MODSEQ (RFC 7162 §3.1.5)."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from doocot.imap import extensions, untagged
+from doocot.imap import extensions, progress, untagged, updates
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
+from doocot.imap.partial import Partial, partial_range
 from doocot.imap.search_keys import Keys, codec, parse_keys
 from doocot.mailbox.search import matching
+from doocot.mailbox.view import View
 from doocot.store.index.messages import Range
 from doocot.store.snapshot import Ints, column
 from doocot.wire.cursor import BadSyntax, Cursor
@@ -20,7 +22,7 @@ from doocot.wire.numset import format_in_order, format_list, format_numbers
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
-OPTIONS: Final = frozenset((b"MIN", b"MAX", b"COUNT", b"ALL", b"SAVE"))
+OPTIONS: Final = frozenset((b"MIN", b"MAX", b"COUNT", b"ALL", b"SAVE", b"PARTIAL", b"CONTEXT", b"UPDATE"))
 _SAVE: Final = frozenset((b"SAVE",))
 _ALL: Final = frozenset((b"ALL",))
 
@@ -30,49 +32,68 @@ class Search:
     """`search = "SEARCH" [search-return-opts] SP search-program`; without RETURN `options` is None.
 
     `search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)`; an unknown charset makes `known` false.
+    `partial` is the range of the option PARTIAL.
     """
 
     options: frozenset[bytes] | None
     known: bool
     keys: Keys
+    partial: Partial | None = None
     charset: bool = False  # CHARSET was said, which SORT and THREAD always do in their way
 
     @classmethod
     def parse(cls, c: Cursor) -> "Search":
-        options = return_options(c.sp())
-        charset = b""
-        if _takes(c, b"CHARSET"):
-            charset = c.sp().astring()
-            c.sp()
-        return replace(program(c, options, charset), charset=bool(charset))
+        returned = return_options(c.sp())
+        charset = charset_of(c)
+        return replace(program(c, returned, charset), charset=bool(charset))
 
 
-def return_options(c: Cursor) -> frozenset[bytes] | None:
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The options of RETURN; `partial` is the range of PARTIAL."""
+
+    options: frozenset[bytes]
+    partial: Partial | None
+
+
+def return_options(c: Cursor) -> Returned | None:
     """`["RETURN" SP "(" ... ")" SP]`"""
-    options = None
-    if _takes(c, b"RETURN"):
-        options = _options(c)
+    returned = None
+    if takes(c, b"RETURN"):
+        returned = _options(c)
         c.sp()
-    return options
+    return returned
 
 
-def program(c: Cursor, options: frozenset[bytes] | None, charset: bytes) -> Search:
+def charset_of(c: Cursor) -> bytes:
+    """`["CHARSET" SP charset SP]`"""
+    if not takes(c, b"CHARSET"):
+        return b""
+    charset = c.sp().astring()
+    c.sp()
+    return charset
+
+
+def program(c: Cursor, returned: Returned | None, charset: bytes) -> Search:
     """`search-key *(SP search-key)` whose texts are in that charset; empty is UTF-8."""
     name = codec(charset.decode("ascii", "replace")) if charset else "utf-8"
     if c.at_end():
         raise BadSyntax("a search key is missing", c.position)
-    return Search(options, name is not None, parse_keys(c, name or "utf-8"))
+    keys = parse_keys(c, name or "utf-8")
+    if returned is None:
+        return Search(None, name is not None, keys)
+    return Search(returned.options, name is not None, keys, returned.partial)
 
 
-def criteria(c: Cursor, options: frozenset[bytes] | None = None) -> Search:
+def criteria(c: Cursor, returned: Returned | None = None) -> Search:
     """`SP search-criteria` of SORT and THREAD: `charset 1*(SP search-key)` (RFC 5256 §5)."""
     charset = c.sp().astring()
     if not c.at_end():
         c.sp()
-    return program(c, options, charset)
+    return program(c, returned, charset)
 
 
-def _takes(c: Cursor, word: bytes) -> bool:
+def takes(c: Cursor, word: bytes) -> bool:
     """Goes over this word, if it comes next with a space behind it, and says whether it did."""
     end = c.position + len(word)
     found = c.text[c.position : end].upper() == word and c.text[end : end + 1] == b" "
@@ -81,42 +102,58 @@ def _takes(c: Cursor, word: bytes) -> bool:
     return found
 
 
-def _options(c: Cursor) -> frozenset[bytes]:
+def _options(c: Cursor) -> Returned:
     """`"RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"`; none stands for ALL (RFC 4731 §3.1)."""
     begin = c.sp().position
-    options = frozenset(c.paren_list(c.keyword, empty=True))
+    ranges: list[Partial] = []
+
+    def option() -> bytes:
+        name = c.keyword()
+        if name == b"PARTIAL":
+            ranges.append(partial_range(c.sp()))
+        return name
+
+    options = frozenset(c.paren_list(option, empty=True))
     if not options <= OPTIONS:
-        raise BadSyntax("RETURN takes MIN, MAX, COUNT, ALL and SAVE", begin)
-    return options or _ALL
+        raise BadSyntax("RETURN takes MIN, MAX, COUNT, ALL, PARTIAL, SAVE, UPDATE and CONTEXT", begin)
+    if len(ranges) > 1 or (ranges and b"ALL" in options):
+        raise BadSyntax("RETURN takes one PARTIAL or ALL", begin)  # RFC 9394 §3.1
+    options -= {b"CONTEXT"}  # "servers MAY ignore this return option", RFC 5267 §4.2: columns are kept for every search
+    return Returned(options or _ALL, ranges[0] if ranges else None)
 
 
 @command("SEARCH", "UID SEARCH", state=State.SELECTED, parse=Search.parse, expunge=False)
 def search(session: "ImapSession", args: Search, by_uid: bool) -> Result:
+    updates.check(session, args.options)
     return _search(session, args, by_uid)
 
 
 def _search(session: "ImapSession", args: Search, by_uid: bool) -> Steps:
+    saved = session.saved
     rows = yield from found_rows(session, args)
-    return Ok(b"Search completed.", data=answer(session, args, by_uid, rows))
+    data = answer(session, args, by_uid, rows)
+    if args.options is not None and b"UPDATE" in args.options:
+        data += updates.begin(session, args.keys.key, saved, rows, by_uid)
+    return Ok(b"Search completed.", data=data)
 
 
 def found_rows(session: "ImapSession", args: Search) -> Generator[Step, Any, Ints]:
     """Steps that give the rows of the program, ascending; No when its texts cannot be understood."""
     view = session.view
     assert view is not None
-    _allowed(session, args)
+    allowed(session, args)
+    progress.begin(session, view)
     saved = session.saved
     if args.options is not None and b"SAVE" in args.options:
         session.saved = ()  # what a search that is refused leaves, RFC 5182 §2.1
-    if not args.known or args.keys.undecodable:
-        raise No(b"Unknown charset" if not args.known else b"A text is not in its charset", b"BADCHARSET")
+    understood(args)
     if args.keys.has_modseq and b"CONDSTORE" not in session.enabled:
         session.enabled.add(b"CONDSTORE")
         yield b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % untagged.highest_modseq(view)
     return (yield from matching(view, args.keys.key, saved, session.context.compute))
 
 
-def _allowed(session: "ImapSession", args: Search) -> None:
+def allowed(session: "ImapSession", args: Search) -> None:
     """Raises Bad for what an extension took away when the client enabled it."""
     if args.charset and extensions.UTF8_ACCEPT in session.enabled:
         raise Bad(b"CHARSET is not used after ENABLE UTF8=ACCEPT: texts are in UTF-8.")  # RFC 6855 §3
@@ -126,31 +163,52 @@ def _allowed(session: "ImapSession", args: Search) -> None:
         raise Bad(b"Sequence numbers are not used after ENABLE UIDONLY: say UID.", b"UIDREQUIRED")  # RFC 9586 §3.5
 
 
+def understood(args: Search) -> None:
+    """No when its texts cannot be understood."""
+    if not args.known or args.keys.undecodable:
+        raise No(b"Unknown charset" if not args.known else b"A text is not in its charset", b"BADCHARSET")
+
+
 def answer(session: "ImapSession", args: Search, by_uid: bool, rows: Ints, word: bytes = b"SEARCH") -> bytes:
     """The untagged response: the rows in the order in which they are; what is to be saved is."""
     view = session.view
     assert view is not None
-    found = column(view.snapshot, "uid")[rows] if by_uid else rows + 1
     if args.options is None and word == b"SEARCH" and extensions.rev2(session):
         args = replace(args, options=_ALL)  # RFC 9051 §6.4.4: all answers are ESEARCH; SORT and THREAD are not of it
     if args.options is None:
+        found = column(view.snapshot, "uid")[rows] if by_uid else rows + 1
         data = b"* " + word + (b" " + format_list(found) if len(found) else b"")
         if args.keys.has_modseq and len(rows):
             data += b" (MODSEQ %d)" % int(column(view.snapshot, "modseq")[rows].max())
         return data + b"\r\n"
-    told = _told(args.options, rows)
     if b"SAVE" in args.options:
-        session.saved = _saved(column(view.snapshot, "uid"), told if word == b"SEARCH" else np.sort(told))
-    ranges = format_numbers(found) if word == b"SEARCH" else format_in_order(found)
-    return _esearch(session, args, by_uid, found, told, ranges)
+        save(session, args, rows)
+    numbers = format_numbers if word == b"SEARCH" else format_in_order
+    return esearch(view, args, by_uid, rows, b'TAG "%b"' % session.tag, numbers)
 
 
-def _told(options: frozenset[bytes], rows: Ints) -> Ints:
-    """The rows that the answer speaks of: MIN and MAX alone speak of one or two (RFC 5182 §2.4, RFC 7162 §3.1.5)."""
-    if not options & {b"MIN", b"MAX"} or options & {b"ALL", b"COUNT"} or not len(rows):
+def save(session: "ImapSession", args: Search, rows: Ints) -> None:
+    """What `$` stands for from now on."""
+    assert session.view is not None
+    assert args.options is not None
+    session.saved = _saved(column(session.view.snapshot, "uid"), np.sort(_told(args.options, args.partial, rows)))
+
+
+def _told(options: frozenset[bytes], partial: Partial | None, rows: Ints) -> Ints:
+    """The rows that the answer speaks of: MIN and MAX alone speak of one or two (RFC 5182 §2.4, RFC 7162 §3.1.5).
+
+    With PARTIAL of those in its range as well (RFC 9394 §3.2).
+    """
+    if not options & {b"MIN", b"MAX", b"PARTIAL"} or options & {b"ALL", b"COUNT"} or not len(rows):
         return rows
-    ends = {int(row) for option, row in ((b"MIN", rows[0]), (b"MAX", rows[-1])) if option in options}
-    return np.array(sorted(ends), "i8")
+    ends = [end for option, end in ((b"MIN", rows[:1]), (b"MAX", rows[-1:])) if option in options]
+    return np.unique(np.concatenate([*ends, _part(partial, rows)]))
+
+
+def _part(partial: Partial | None, results: Ints) -> Ints:
+    """Those of the results that PARTIAL asks for."""
+    low, high = partial.of(len(results)) if partial is not None else (0, 0)
+    return results[low : max(low, high)]
 
 
 def _saved(uids: Ints, rows: Ints) -> tuple[Range, ...]:
@@ -163,25 +221,35 @@ def _saved(uids: Ints, rows: Ints) -> tuple[Range, ...]:
     return tuple(zip(lows.tolist(), highs.tolist(), strict=True))
 
 
-def _esearch(session: "ImapSession", args: Search, by_uid: bool, found: Ints, told: Ints, ranges: bytes) -> bytes:
+def esearch(
+    view: View,
+    args: Search,
+    by_uid: bool,
+    rows: Ints,
+    correlators: bytes,
+    numbers: Callable[[Ints], bytes] = format_numbers,
+) -> bytes:
     """`* ESEARCH (TAG "t") [UID] ...` in Dovecot's order; SAVE alone is answered by nothing."""
     options = args.options
     assert options is not None
-    assert session.view is not None
     if options == _SAVE and not args.keys.has_modseq:
         return b""
-    words = [b'* ESEARCH (TAG "%b")' % session.tag]
+    words, found = [b"* ESEARCH (%b)" % correlators], rows + 1
     if by_uid:
         words.append(b"UID")
+        found = column(view.snapshot, "uid")[rows]
     if len(found):
         if b"MIN" in options:
             words.append(b"MIN %d" % int(found[0]))
         if b"MAX" in options:
             words.append(b"MAX %d" % int(found[-1]))
         if b"ALL" in options:
-            words.append(b"ALL " + ranges)
+            words.append(b"ALL " + numbers(found))
+    if args.partial is not None:
+        words.append(b"PARTIAL (%b %b)" % (args.partial.text, numbers(_part(args.partial, found)) or b"NIL"))
     if b"COUNT" in options:
         words.append(b"COUNT %d" % len(found))
-    if args.keys.has_modseq and len(told):
-        words.append(b"MODSEQ %d" % int(column(session.view.snapshot, "modseq")[told].max()))
+    if args.keys.has_modseq and len(rows):
+        told = _told(options, args.partial, rows)
+        words.append(b"MODSEQ %d" % int(column(view.snapshot, "modseq")[told].max()))
     return b" ".join(words) + b"\r\n"

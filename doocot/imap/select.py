@@ -10,6 +10,7 @@ import numpy as np
 from doocot.imap import extensions, names, oldname, untagged
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.imap.sets import rows_of_ranges
+from doocot.imap.updates import Updates
 from doocot.mailbox import user
 from doocot.mailbox.places import find
 from doocot.mailbox.view import NEVER_RECENT, View
@@ -188,6 +189,7 @@ def leave(session: "ImapSession") -> None:
 
 def _forget(session: "ImapSession") -> None:
     session.view, session.mailbox, session.state, session.saved = None, "", State.AUTHENTICATED, ()
+    session.updating = Updates()
 
 
 @command("UNSELECT", state=State.SELECTED, sync=False)

@@ -10,15 +10,16 @@ from types import GeneratorType
 from typing import Any, Final
 
 from doocot.errors import Kind, MailError
-from doocot.imap import untagged
+from doocot.imap import progress, untagged, updates
 from doocot.imap.capability import capabilities
 from doocot.imap.codes import response_code
 from doocot.imap.command import Bad, Bound, NextLine, No, Ok, State, Steps
 from doocot.imap.context import ImapContext
 from doocot.imap.extensions import UIDONLY
 from doocot.imap.literals import judge
+from doocot.imap.updates import Updates
 from doocot.mailbox.user import Mail
-from doocot.mailbox.view import Delta, View, sync
+from doocot.mailbox.view import Delta, Progress, View, sync
 from doocot.store.disk_errors import disk_error
 from doocot.wire.cursor import BadSyntax, Cursor, tag_of
 from doocot.wire.flow import CLOSE, MORE, Idle, Peer, Pending, Spool
@@ -45,6 +46,9 @@ class ImapSession:
     mailbox: str = ""
     enabled: set[bytes] = field(default_factory=set)
     saved: tuple[tuple[int, int], ...] = ()  # SEARCHRES: UIDs of `$` (RFC 5182)
+    updating: Updates = field(default_factory=Updates)  # UPDATE (RFC 5267 §4.3)
+    progress: Progress | None = None  # of the command under way, where it may be told (RFC 9585)
+    spoken: float = 0.0  # when the command began, or INPROGRESS was told last
     told_exists: int = 0
     known_sets: set[int] = field(default_factory=set)  # keyword sets whose names the client was told
     spools: list[Spool] = field(default_factory=list)  # of the command that is coming in or under way
@@ -72,6 +76,7 @@ class ImapSession:
     def later(self, delta: Delta) -> None:
         """Keeps what a sync in the middle of a command found, to be told with its end."""
         if self.view is not None:
+            updates.note(self, delta)
             self._told += untagged.changes(self, replace(delta, hidden=delta.hidden[:0]), False)
 
     @property
@@ -222,7 +227,7 @@ class ImapSession:
             self._bad = 0
             result = row.run(self, arguments, bound.by_uid)
             if type(result) is GeneratorType:
-                self._steps = result
+                self._steps, self.progress, self.spoken = result, None, self.context.now()
                 return self._advance(None, None)
             assert isinstance(result, Ok)
             return result.data + self._finish(b"OK", result.text, result.code)
@@ -260,6 +265,7 @@ class ImapSession:
                     break
                 else:
                     self.pending = step
+                    out += progress.due(self)
                     break
         except StopIteration as stop:
             self._steps = None
@@ -303,7 +309,7 @@ class ImapSession:
                 self.context.refused(self, error)  # the command itself is over: the next one tries again
                 delta = None
             self.hide = 0
-            if delta is not None and untagged.is_long(delta):
+            if (delta is not None and untagged.is_long(delta)) or updates.waiting(self, delta):
                 self._bound = None
                 self._steps = self._finish_in_parts(
                     told, delta, bound.by_uid, _tagged(self._tag, condition, text, code)
@@ -314,13 +320,14 @@ class ImapSession:
         self._bound = None
         return told + _tagged(self._tag, condition, text, code)
 
-    def _finish_in_parts(self, told: bytes, delta: Delta, by_uid: bool, answer: bytes) -> Steps:
+    def _finish_in_parts(self, told: bytes, delta: Delta | None, by_uid: bool, answer: bytes) -> Steps:
         """As the end of `_finish`, with others getting their turn in between."""
         yield told
         yield MORE  # the sync alone took its time
-        for part in untagged.changes_in_parts(self, delta, by_uid):
+        for part in untagged.changes_in_parts(self, delta, by_uid) if delta is not None else ():
             yield part
             yield MORE
+        yield from updates.changed(self)
         return Ok(b"", data=answer)
 
     def _mailbox_deleted(self) -> bytes:

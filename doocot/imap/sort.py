@@ -1,8 +1,10 @@
-"""SORT and UID SORT (RFC 5256 §3) with DISPLAYFROM and DISPLAYTO (RFC 5957) and ESORT (RFC 5267 §3)."""
+"""SORT and UID SORT (RFC 5256 §3) with DISPLAYFROM and DISPLAYTO (RFC 5957), ESORT and CONTEXT=SORT (RFC
+5267)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from doocot.imap import updates
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.imap.search import Search, answer, criteria, found_rows, return_options
 from doocot.mailbox.sort import INLINE, KEYS, Criterion, in_order
@@ -27,9 +29,9 @@ class Sort:
 
     @classmethod
     def parse(cls, c: Cursor) -> "Sort":
-        options = return_options(c.sp())
+        returned = return_options(c.sp())
         order = c.paren_list(lambda: _criterion(c), limit=MAX_CRITERIA)
-        return cls(tuple(order), criteria(c, options))
+        return cls(tuple(order), criteria(c, returned))
 
 
 def _criterion(c: Cursor) -> Criterion:
@@ -49,12 +51,14 @@ def _criterion(c: Cursor) -> Criterion:
 
 @command("SORT", "UID SORT", state=State.SELECTED, parse=Sort.parse, expunge=False)
 def sort(session: "ImapSession", args: Sort, by_uid: bool) -> Result:
+    updates.check(session, args.program.options)
     return _sort(session, args, by_uid)
 
 
 def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
     view = session.view
     assert view is not None
+    saved, options = session.saved, args.program.options
     rows = yield from found_rows(session, args.program)
     rows = yield from in_order(view, rows, args.order, session.context.compute)
     yield MORE
@@ -62,4 +66,6 @@ def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
         data = answer(session, args.program, by_uid, rows, b"SORT")
     else:
         data = yield Job(lambda: answer(session, args.program, by_uid, rows, b"SORT"))
+    if options is not None and b"UPDATE" in options:
+        data += updates.begin(session, args.program.keys.key, saved, rows, by_uid, args.order)
     return Ok(b"Sort completed.", data=data)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from doocot.imap import extensions
+from doocot.imap import extensions, updates
 from doocot.mailbox import fetch
 from doocot.mailbox.view import Delta, View, merge
 from doocot.store.index.messages import Range, expunged_since
@@ -57,9 +57,13 @@ def changes(session: "ImapSession", delta: Delta, by_uid: bool) -> bytes:
 
 
 def changes_in_parts(session: "ImapSession", delta: Delta, by_uid: bool) -> Iterator[bytes]:
-    """EXPUNGE or VANISHED, EXISTS and RECENT, then the flags that others changed; a part takes below a millisecond."""
+    """EXPUNGE or VANISHED, EXISTS and RECENT, then the flags that others changed; a part takes below a millisecond.
+
+    What that means for the results of searches is told by `updates.changed` after it.
+    """
     view = session.view
     assert view is not None
+    yield updates.leaving(session, delta)
     if len(delta.gone):
         if extensions.QRESYNC in session.enabled or extensions.uid_only(session):
             yield b"* VANISHED %b\r\n" % format_numbers(delta.gone_uids)

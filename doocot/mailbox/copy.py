@@ -90,8 +90,10 @@ def copy(
     work = _Work(view, row, move, (yield Job(partial(_rows, view, uids))))
     if not work.source:
         return None
+    view.progress.goal = len(work.source)
     try:
         for number in range(0, len(work.source), LINKS):
+            view.progress.done = number
             yield Job(partial(_link, mail, work, work.source[number : number + LINKS]))
         copied: Copied = yield Job(partial(_commit, root, work))
         return copied

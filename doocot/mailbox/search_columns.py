@@ -245,7 +245,9 @@ def _extend(
     growing = {name: _growing(found[name]) for name in names}
     items = [facts.TEXT] * (REACH in names) + [facts.KEYS] * (len(names) > (REACH in names))
     ahead, holes = Ahead(view, count, compute, tuple(items)), False
+    view.progress.goal = count
     for start in range(row, count, SLICE):
+        view.progress.done = start
         for piece in pieces(view.snapshot, start, min(start + SLICE, count)):
             for item in items:
                 packed, hollow = yield from facts_of_piece(view, ahead, item, piece)

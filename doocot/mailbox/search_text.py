@@ -90,11 +90,14 @@ def text_rows(view: View, rows: Ints, reaches: Ints, key: Text, turn: Turn) -> G
     lengths, encoded = reaches & ~ENCODED, reaches >= ENCODED
     large = lengths[rows] > ALONE
     word, room = probe(key.text), scratch(0)
+    view.progress.done, view.progress.goal = 0, len(rows)
     for files in _files(reading, rows[~large]):
         while files:
             if turn.over():
                 yield from turn.give()
+            before = len(files)
             raws = _starts(reading, files, lengths)
+            view.progress.done += before - len(files)
             plain = [row for row, raw in raws.items() if raw.isascii() and not encoded[row]]
             texts = [raws[row] for row in plain]
             if (size := sum(map(len, texts)) + len(texts)) > room.shape[1]:
@@ -108,6 +111,7 @@ def text_rows(view: View, rows: Ints, reaches: Ints, key: Text, turn: Turn) -> G
     for files in _files(reading, rows[large]):
         while files:
             raws = yield Job(partial(_starts, reading, files, lengths, 1, on_loop=False))
+            view.progress.done += 1
             for row, packed in _text_facts(view, list(raws)):
                 if (yield Job(partial(search_text, raws[row], facts.unpack_text(packed), key.text, key.with_headers))):
                     reading.found.rows.append(row)
@@ -117,8 +121,10 @@ def text_rows(view: View, rows: Ints, reaches: Ints, key: Text, turn: Turn) -> G
 def header_rows(view: View, rows: Ints, key: Header, turn: Turn) -> Generator[Step, Any, Found]:
     """Steps that look for the text in the header field; an empty text is in every field that is there."""
     reading, names = _Reading(view, turn, column(view.snapshot, "uid")), frozenset((key.name,))
+    view.progress.done, view.progress.goal = 0, len(rows)
     for files in _files(reading, rows):
         for file in files:
+            view.progress.done += 1
             if turn.over():
                 yield from turn.give()
             raw = _start(view, file, HEADER_READ)

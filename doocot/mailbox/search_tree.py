@@ -4,6 +4,7 @@ Texts are search keys of `message.charset.search_key`, days are counted from 197
 high.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -137,3 +138,17 @@ Key: TypeAlias = (
     | And
     | Or
 )
+
+
+def with_numbers(key: Key, change: Callable[[Numbers], Numbers]) -> Key:
+    """The tree with each of its sequence sets changed."""
+    match key:
+        case Numbers():
+            return change(key)
+        case Not(inner):
+            return Not(with_numbers(inner, change))
+        case And(keys):
+            return And(tuple(with_numbers(one, change) for one in keys))
+        case Or(keys):
+            return Or(tuple(with_numbers(one, change) for one in keys))
+    return key

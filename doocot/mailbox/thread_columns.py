@@ -114,7 +114,9 @@ def _keys(view: View, compute: Compute | None) -> Generator[Step, Any, tuple[Key
         return before, False
     parts, holes = [before], False
     ahead = Ahead(view, count, compute, (facts.KEYS,))
+    view.progress.goal = count
     for start in range(row, count, SLICE):
+        view.progress.done = start
         for piece in pieces(view.snapshot, start, min(start + SLICE, count)):
             packed, hollow = yield from facts_of_piece(view, ahead, facts.KEYS, piece)
             parts.append(_taken(piece.chunk.uid[piece.low : piece.high], packed))

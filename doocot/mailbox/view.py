@@ -95,6 +95,14 @@ class Delta:
 
 
 @dataclass(slots=True)
+class Progress:
+    """How far the long command that is under way has come: `done` of `goal` messages, 0 where nobody counts."""
+
+    done: int = 0
+    goal: int = 0
+
+
+@dataclass(slots=True)
 class View:
     """One session's view. UIDs from `recent_from` on are \\Recent here; `held` are expunged but not told yet."""
 
@@ -105,6 +113,7 @@ class View:
     checked: int = -1
     held: list[Range] = field(default_factory=list)
     uid_next: int = 1
+    progress: Progress = field(default_factory=Progress)
 
 
 def load(root: Root, row: MailboxRow) -> Live:

@@ -130,8 +130,8 @@ def format_numbers(numbers: Numbers) -> bytes:
 
 def format_in_order(numbers: Numbers) -> bytes:
     """Numbers in the order in which they are, those that follow each other as ranges: `7,1:3` (RFC 5267 §3)."""
-    if not len(numbers):
-        return b""
+    if len(numbers) <= VECTOR_FROM:
+        return format_ranges(_runs([int(number) for number in numbers]))
     import numpy
 
     values = numpy.asarray(numbers, dtype=numpy.int64)
@@ -152,10 +152,13 @@ def format_list(numbers: Numbers) -> bytes:
 
 
 def _runs(numbers: Sequence[int]) -> list[Range]:
+    """Numbers that follow each other as ranges, in the order in which they are."""
+    if not numbers:
+        return []
     runs = []
     low = last = numbers[0]
-    for number in numbers:
-        if number > last + 1:
+    for number in numbers[1:]:
+        if number != last + 1:
             runs.append((low, last))
             low = number
         last = number

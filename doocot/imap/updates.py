@@ -1,0 +1,220 @@
+"""UPDATE and CANCELUPDATE (RFC 5267 §4.3): the results of SEARCH and SORT, told again as they change.
+
+`leaving` speaks before an EXPUNGE, as its message numbers are those from before; `changed` after EXISTS and FETCH.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from doocot.errors import MailError
+from doocot.imap.command import Bad, No, Ok, Result, State, command
+from doocot.mailbox.search_tree import Key
+from doocot.mailbox.search_updates import matched, names_last, pieces, settled
+from doocot.mailbox.sort import Criterion, in_order
+from doocot.mailbox.view import Delta, merge, rows_at, uids_at
+from doocot.store.index.messages import Range
+from doocot.store.snapshot import Ints, column, last_uid, row_of_uid, rows_of_uids
+from doocot.wire.cursor import Cursor
+from doocot.wire.flow import Step
+from doocot.wire.numset import format_in_order, format_numbers
+
+if TYPE_CHECKING:
+    from doocot.imap.session import ImapSession
+
+MAX_UPDATES: Final = 16  # of one session
+MAX_RESULTS: Final = 1 << 20  # of all updates of a session but the first, which a client must have (RFC 5267 §4.3.1)
+
+
+@dataclass(slots=True)
+class Update:
+    """A searching command whose results are kept up to date; `order` is empty for those in mailbox order.
+
+    `uids` are the results as the client knows them, in their order; `correlators` name the command.
+    """
+
+    correlators: bytes
+    key: Key
+    by_uid: bool
+    order: Sequence[Criterion]
+    uids: Ints
+
+
+@dataclass(slots=True)
+class Updates:
+    """Those of a session, by tag. `last` is the highest UID they were asked of, `touched` UIDs to be asked again."""
+
+    known: dict[bytes, Update] = field(default_factory=dict)
+    last: int = 0
+    touched: list[Ints] = field(default_factory=list)
+    stale: bool = False
+
+
+def check(session: "ImapSession", options: frozenset[bytes] | None) -> None:
+    """The tag of a command with UPDATE may not be that of another one (RFC 5267 §4.3)."""
+    if options is not None and b"UPDATE" in options and session.tag in session.updating.known:
+        raise Bad(b"Duplicate search update tag.")
+
+
+def begin(
+    session: "ImapSession",
+    key: Key,
+    saved: Sequence[Range],
+    rows: Ints,
+    by_uid: bool,
+    order: Sequence[Criterion] = (),
+    correlators: bytes = b"",
+) -> bytes:
+    """Keeps these results up to date from now on; what the client is told where there are too many already."""
+    view, updates = session.view, session.updating
+    assert view is not None
+    held = sum(len(one.uids) for one in updates.known.values())
+    if updates.known and (len(updates.known) >= MAX_UPDATES or held + len(rows) > MAX_RESULTS):
+        return refused(session)
+    if not updates.known:
+        updates.last, updates.touched, updates.stale = last_uid(view.snapshot), [], False
+    uids = column(view.snapshot, "uid")[rows]
+    correlators = correlators or b'TAG "%b"' % session.tag
+    updates.known[session.tag] = Update(correlators, settled(view, key, saved), by_uid, order, uids)
+    return b""
+
+
+def refused(session: "ImapSession", text: bytes = b"Too many contexts.") -> bytes:
+    """The results of this command will not be told again (RFC 5267 §4.3.1)."""
+    return b'* NO [NOUPDATE "%b"] %b\r\n' % (session.tag, text)
+
+
+def note(session: "ImapSession", delta: Delta) -> None:
+    """Something changed, of which `changed` will speak: also what the client need not be told otherwise."""
+    view, updates = session.view, session.updating
+    if updates.known and view is not None:
+        updates.stale = True
+        updates.touched += [uids_at(view.snapshot, rows) for rows in (delta.altered, delta.hidden) if len(rows)]
+
+
+def leaving(session: "ImapSession", delta: Delta) -> bytes:
+    """REMOVEFROM of what is expunged, before the client is told of that (RFC 5267 §4.3.4).
+
+    What is expunged but may not be told yet has left the results all the same (RFC 5267 appendix A.3).
+    """
+    view, updates = session.view, session.updating
+    if not updates.known:
+        return b""
+    assert view is not None
+    note(session, delta)
+    numbers, gone = column(view.snapshot, "uid"), delta.gone_uids
+    if view.held:
+        gone = column(view.snapshot, "uid", rows_of_uids(view.snapshot, merge(view.held)))
+    elif len(gone):
+        numbers = np.insert(numbers, np.searchsorted(numbers, gone), gone)
+    if not len(gone):
+        return b""
+    lines = []
+    for one in updates.known.values():
+        stays = ~np.isin(one.uids, gone)
+        if not stays.all():
+            lines.append(_line(one, one.uids[stays], numbers))
+            one.uids = one.uids[stays]
+    return b"".join(lines)
+
+
+def waiting(session: "ImapSession", delta: Delta | None) -> bool:
+    """Whether `changed` will have something to look at once this is told."""
+    return session.updating.stale or (delta is not None and bool(session.updating.known))
+
+
+def changed(session: "ImapSession") -> Generator[Step, Any, None]:
+    """Steps that tell what came to the results and what left them otherwise (RFC 5267 §4.3.3-4)."""
+    view, updates = session.view, session.updating
+    if view is None or not updates.stale:
+        return
+    touched, first = updates.touched, row_of_uid(view.snapshot, updates.last + 1)
+    updates.touched, updates.stale = [], False
+    updates.last = max(updates.last, last_uid(view.snapshot))
+    altered = rows_at(view.snapshot, np.unique(np.concatenate(touched))) if touched else np.empty(0, "i8")
+    altered = altered[altered < first]
+    for tag, one in list(updates.known.items()):
+        rows = altered
+        if names_last(one.key):
+            rows = np.union1d(altered, np.arange(max(first - 1, 0), first))  # until now, or again
+        try:
+            yield from _look(session, one, rows, np.arange(first, view.snapshot.count))
+        except MailError as error:
+            session.context.refused(session, error)
+            del updates.known[tag]
+            yield b'* NO [NOUPDATE "%b"] %b\r\n' % (tag, error.text.encode("ascii", "replace"))
+
+
+def _look(session: "ImapSession", one: Update, altered: Ints, new: Ints) -> Generator[Step, Any, None]:
+    """Asks of the altered rows and of the new ones, each on their own: the new ones have no Facts yet."""
+    view, compute = session.view, session.context.compute
+    assert view is not None
+    last, masks = last_uid(view.snapshot), []
+    for rows in (altered, new):
+        masks.append((yield from matched(view, one.key, rows, last, compute)))
+    rows, mask = np.concatenate((altered, new)).astype("i8"), np.concatenate(masks).astype(bool)
+    uids = column(view.snapshot, "uid")
+    if view.held:  # they have left the results
+        mask &= ~np.isin(rows, rows_at(view.snapshot, _held(session)))
+    known = np.isin(uids[rows], one.uids)
+    come, leave = uids[rows[mask & ~known]], uids[rows[~mask & known]]
+    if not len(come) and not len(leave):
+        return
+    results = np.sort(np.concatenate((one.uids[~np.isin(one.uids, leave)], come)))
+    if one.order:
+        ordered = yield from in_order(view, np.searchsorted(uids, results), one.order, compute)
+        results = uids[ordered]
+    line = _line(one, results, uids)
+    one.uids = results
+    yield line
+
+
+def _held(session: "ImapSession") -> Ints:
+    view = session.view
+    assert view is not None
+    return column(view.snapshot, "uid", rows_of_uids(view.snapshot, merge(view.held)))
+
+
+def _line(one: Update, results: Ints, there: Ints) -> bytes:
+    """`* ESEARCH (TAG "t") [UID] [REMOVEFROM (...)] [ADDTO (...)]` from the results it has to these.
+
+    `there` are the UIDs of the mailbox, whose places are the message numbers.
+    """
+    if one.order:
+        removed, added = pieces(one.uids, results)
+    else:  # 0: wherever they belong
+        removed = [(0, one.uids[~np.isin(one.uids, results)])]
+        added = [(0, results[~np.isin(results, one.uids)])]
+    words = [b"* ESEARCH (%b)%b" % (one.correlators, b" UID" if one.by_uid else b"")]
+    for word, told in ((b"REMOVEFROM", removed), (b"ADDTO", added)):
+        pairs = [b"%d %b" % (place, _set(one, uids, there)) for place, uids in told if len(uids)]
+        if pairs:
+            words.append(b"%b (%b)" % (word, b" ".join(pairs)))
+    return b" ".join(words) + b"\r\n"
+
+
+def _set(one: Update, uids: Ints, there: Ints) -> bytes:
+    """Results as a sequence set, in their order."""
+    numbers = uids if one.by_uid else np.searchsorted(there, uids) + 1
+    return format_in_order(numbers) if one.order else format_numbers(numbers)
+
+
+def parse_tags(c: Cursor) -> list[bytes]:
+    """`"CANCELUPDATE" 1*(SP quoted)`"""
+    tags = [c.sp().string()]
+    while c.try_sp() and not c.at_end():
+        tags.append(c.string())
+    return tags
+
+
+@command("CANCELUPDATE", state=State.SELECTED, parse=parse_tags)
+def cancel_update(session: "ImapSession", tags: list[bytes], by_uid: bool) -> Result:
+    """RFC 5267 §4.3.5."""
+    known = session.updating.known
+    if any(tag not in known for tag in tags):
+        raise No(b"Unknown tag.")
+    for tag in tags:
+        known.pop(tag, None)
+    return Ok(b"Updates cancelled.")
