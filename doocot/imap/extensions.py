@@ -1,13 +1,13 @@
 """The extensions that are silent until a client says ENABLE (RFC 5161 §2), and what a session asks about them.
 
 One row is all that an extension needs to be enabled and advertised. What it changes stands where the thing is done, and
-asks here: `rev2`, `uid_only`, `tells_uids`.
+asks here: `rev2`, `uid_only`, `tells_uids`, `mode`.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
@@ -63,6 +63,18 @@ def rev2(session: "ImapSession") -> bool:
 def uid_only(session: "ImapSession") -> bool:
     """Whether messages have no sequence numbers for this client (RFC 9586 §3)."""
     return UIDONLY in session.enabled
+
+
+class Mode(NamedTuple):
+    """How FETCH responses are worded for a client."""
+
+    uid_only: bool = False
+    rev2: bool = False
+
+
+def mode(session: "ImapSession") -> Mode:
+    """The mode that a session is in now."""
+    return Mode(uid_only(session), rev2(session))
 
 
 def tells_uids(session: "ImapSession") -> bool:

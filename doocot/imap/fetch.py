@@ -10,7 +10,7 @@ import numpy as np
 from doocot.errors import Kind, MailError
 from doocot.imap import progress
 from doocot.imap.command import Bad, Ok, Result, State, command
-from doocot.imap.extensions import uid_only
+from doocot.imap.extensions import Mode, mode
 from doocot.imap.fetch_items import Binary, Body, Item, Items, Plain, parse_items
 from doocot.imap.sets import rows_of
 from doocot.imap.untagged import condstore, vanished
@@ -23,6 +23,7 @@ from doocot.mailbox.read import GONE, Message
 from doocot.mailbox.stream import stream
 from doocot.mailbox.view import Delta, View, sync
 from doocot.message.bodystructure import body
+from doocot.message.parameters import decoded
 from doocot.message.sections import Section, SectionText, binary, section, wire
 from doocot.store.index.database import Busy
 from doocot.store.index.messages import SEEN, Range
@@ -66,6 +67,20 @@ _COLUMNS = {
 }
 
 
+_structures = columns.fact_arguments(facts.BODYSTRUCTURE)
+
+
+def _decoded_structures(view: View, piece: Piece) -> columns.Arguments:
+    return [[decoded(structure) for structure in _structures(view, piece)[0]]]
+
+
+# What IMAP4rev2 tells otherwise (RFC 9051 §7.5.2).
+_REV2_COLUMNS = _COLUMNS | {
+    b"BODYSTRUCTURE": Column(b"BODYSTRUCTURE %b", _decoded_structures, rows=columns.ROWS_WITH_FILES),
+    b"BODY": columns.file_column(b"BODY %b", lambda message: decoded(_text(message))),
+}
+
+
 _FACTS = {b"ENVELOPE": facts.ENVELOPE, b"BODYSTRUCTURE": facts.BODYSTRUCTURE}
 
 
@@ -93,9 +108,9 @@ def _binary_section(item: Binary, message: Message) -> bytes:
     return b"NIL" if octets is None else b"~" + _part_of(octets, item.partial)
 
 
-def _column(item: Item, header_sets: dict[Body, int]) -> Column:
+def _column(item: Item, header_sets: dict[Body, int], words: Mode) -> Column:
     if isinstance(item, Plain):
-        return _COLUMNS[item.name]
+        return (_REV2_COLUMNS if words.rev2 else _COLUMNS)[item.name]
     label = item.label.replace(b"%", b"%%")
     if isinstance(item, Binary):
         return columns.file_column(label + b" %b", partial(_binary_section, item))
@@ -107,9 +122,9 @@ def _column(item: Item, header_sets: dict[Body, int]) -> Column:
 
 
 @lru_cache(maxsize=1024)
-def _plan(items: tuple[Item, ...], header_sets: tuple[tuple[Body, int], ...], uid_only: bool = False) -> Plan:
+def _plan(items: tuple[Item, ...], header_sets: tuple[tuple[Body, int], ...], words: Mode) -> Plan:
     known = dict(header_sets)
-    return columns.plan([_column(item, known) for item in items], uid_only=uid_only)
+    return columns.plan([_column(item, known, words) for item in items], uid_only=words.uid_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +138,19 @@ class _Wanted:
 
 
 @lru_cache(maxsize=1024)
-def _wanted(items: Items, by_uid: bool, uid_only: bool) -> _Wanted:
+def _wanted(items: Items, by_uid: bool, words: Mode) -> _Wanted:
     """UID FETCH adds UID (RFC 3501 §6.4.8), CHANGEDSINCE adds MODSEQ (RFC 7162 §3.1.4.1).
 
     A UIDFETCH has the UID at its begin, and among its items only if it was asked for (RFC 9586 §3.3).
     """
     found = list(items.items)
-    if by_uid and not uid_only and Plain(b"UID") not in found:
+    if by_uid and not words.uid_only and Plain(b"UID") not in found:
         found.insert(0, Plain(b"UID"))
     tells_modseq = items.changed_since is not None or _MODSEQ in found
     if tells_modseq and _MODSEQ not in found:
         found.append(_MODSEQ)
     sets_seen = any(not isinstance(item, Plain) and item.sets_seen for item in found)
-    plan = None if any(map(_is_header_set, found)) else _plan(tuple(found), (), uid_only)
+    plan = None if any(map(_is_header_set, found)) else _plan(tuple(found), (), words)
     return _Wanted(tuple(found), tells_modseq, sets_seen, plan)
 
 
@@ -150,8 +165,8 @@ def _is_header_set(item: Item) -> bool:
 def fetch(session: "ImapSession", args: Fetch, by_uid: bool) -> Result:
     view = session.view
     assert view is not None
-    only = uid_only(session)
-    items, wanted = args.items, _wanted(args.items, by_uid, only)
+    words = mode(session)
+    items, wanted = args.items, _wanted(args.items, by_uid, words)
     rows = rows_of(session, args.messages, by_uid)
     if items.partial is not None:
         if not by_uid:
@@ -165,7 +180,7 @@ def fetch(session: "ImapSession", args: Fetch, by_uid: bool) -> Result:
     if wanted.sets_seen and not view.read_only:
         return _marking_seen(session, wanted.items, rows, gone)
     if len(rows) == 1 and rows[0][1] - rows[0][0] == 1:
-        plan = wanted.plan or _plan(wanted.items, _header_sets(session, wanted.items, 1), only)
+        plan = wanted.plan or _plan(wanted.items, _header_sets(session, wanted.items, 1), words)
         piece = piece_of(view.snapshot, rows[0][0])
         if not (plan.reads_files and columns.is_large(piece)):
             try:
@@ -284,7 +299,7 @@ def _long(
         yield before
     count = sum(high - low for low, high in rows)
     header_sets = _header_sets(session, items, count)
-    plan = _plan(items, header_sets, uid_only(session))
+    plan = _plan(items, header_sets, mode(session))
     sets = tuple((number, tuple(sorted(item.section.names))) for item, number in header_sets)
     ahead = Ahead(view, rows[-1][1] if rows else 0, session.context.compute, _facts_of(items), sets)
     lost, done = False, 0
@@ -296,7 +311,7 @@ def _long(
             done += piece.high - piece.low
             whole = _whole_body(items) if plan.reads_files and columns.is_large(piece) else None
             if whole is not None:
-                yield from _streamed(view, plan, items, whole, piece)
+                yield from _streamed(view, mode(session), items, whole, piece)
                 continue
             try:
                 yield render(view, plan, piece)
@@ -352,20 +367,20 @@ def _whole_body(items: tuple[Item, ...]) -> int | None:
     return found[0] if whole else None
 
 
-def _streamed(view: View, plan: Plan, items: tuple[Item, ...], whole: int, piece: Piece) -> Generator[Step, Any, None]:
+def _streamed(view: View, words: Mode, items: tuple[Item, ...], whole: int, piece: Piece) -> Generator[Step, Any, None]:
     """A large message: the items around its body, and the body from the file in pieces."""
     item = items[whole]
     assert isinstance(item, Body)
     before, after = items[:whole], items[whole + 1 :]
-    number = int(piece.chunk.uid[piece.low]) if plan.uid_only else piece.row + 1
-    begin = b"* %d UIDFETCH (" if plan.uid_only else b"* %d FETCH ("
-    head = begin % number + _inside(view, before, piece) + (b" " if before else b"")
-    tail = (b" " if after else b"") + _inside(view, after, piece) + b")\r\n"
+    number = int(piece.chunk.uid[piece.low]) if words.uid_only else piece.row + 1
+    begin = b"* %d UIDFETCH (" if words.uid_only else b"* %d FETCH ("
+    head = begin % number + _inside(view, before, piece, words) + (b" " if before else b"")
+    tail = (b" " if after else b"") + _inside(view, after, piece, words) + b")\r\n"
     yield from stream(view, piece, head + item.label + b" ", tail)
 
 
-def _inside(view: View, items: tuple[Item, ...], piece: Piece) -> bytes:
+def _inside(view: View, items: tuple[Item, ...], piece: Piece, words: Mode) -> bytes:
     """What stands for these items between the parentheses."""
     if not items:
         return b""
-    return render(view, _plan(items, ()), piece).partition(b"(")[2].removesuffix(b")\r\n")
+    return render(view, _plan(items, (), words), piece).partition(b"(")[2].removesuffix(b")\r\n")

@@ -116,6 +116,8 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
             user.deselect(session.mail, before)
     session.view, session.mailbox, session.state = view, mailbox, State.SELECTED
     session.told_exists = view.snapshot.count
+    if extensions.rev2(session):
+        view.recent_from = NEVER_RECENT
     if is_new(view.snapshot):
         session.context.expect()
     yield opened(session, view)
@@ -134,8 +136,6 @@ def opened(session: "ImapSession", view: View) -> bytes:
     and UNSEEN, which is a sequence number, from UIDONLY (RFC 9586 §3).
     """
     row, rev2 = view.live.row, extensions.rev2(session)
-    if rev2:
-        view.recent_from = NEVER_RECENT
     session.known_sets = set().union(*(untagged.keyword_sets(chunk.flags) for chunk in view.snapshot.chunks))
     lines = [untagged.flags_lines(session), untagged.exists(session, view.snapshot.count)]
     first = 0 if rev2 or extensions.uid_only(session) else first_unseen(view)

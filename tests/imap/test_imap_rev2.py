@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from doocot.mailbox.stream import LARGE
 from doocot.wire import mutf7
 from tests.imap.harness import Client, House, spaces_from
 
@@ -113,6 +114,32 @@ def test_rev2_namespace_prefixes_are_in_utf8(tmp_path: Path) -> None:
     assert ok(client(house, b"IMAP4rev2"), b"NAMESPACE") == [in_utf8]
     assert ok(client(house, b"UTF8=ACCEPT"), b"NAMESPACE") == [in_utf8]
     house.close()
+
+
+def test_rev2_parameters_in_structures_are_decoded(house: House) -> None:
+    old, new = client(house), client(house, b"IMAP4rev2")
+    message = b"MIME-Version: 1.0\r\nContent-Type: image/png; name*=utf-8''na%C3%AFve\r\n\r\nx\r\n"
+    ok(old, b"APPEND INBOX {%d+}\r\n%b" % (len(message), message))
+    for one in (old, new):
+        ok(one, b"SELECT INBOX")
+    for item in (b"BODY", b"BODYSTRUCTURE"):
+        assert b'("name*" "utf-8\'\'na%C3%AFve")' in old.send(b"a FETCH 1 " + item)
+        assert '("name" {6}\r\nnaïve)'.encode() in new.send(b"a FETCH 1 " + item)
+        assert b'("name*" "utf-8\'\'na%C3%AFve")' in old.send(b"a FETCH 1 " + item)
+
+
+def test_uidonly_a_large_message_is_streamed_with_its_uid(house: House) -> None:
+    one = client(house, b"UIDONLY")
+    append(one)
+    large = b"Subject: large\r\n\r\n" + b"x" * 78 + b"\r\n"
+    large += large[-80:] * (LARGE // 80)
+    ok(one, b"APPEND INBOX {%d+}\r\n%b" % (len(large), large))
+    ok(one, b"SELECT INBOX")
+    ok(one, b"UID STORE 1 +FLAGS.SILENT (\\Deleted)")
+    ok(one, b"EXPUNGE")
+    answer = one.send(b"a UID FETCH 2 (RFC822.SIZE BODY.PEEK[] FLAGS)")
+    begin = b"* 2 UIDFETCH (RFC822.SIZE %d BODY[] {%d}\r\n" % (len(large), len(large))
+    assert answer == begin + large + b" FLAGS (\\Recent))\r\na OK Fetch completed.\r\n"
 
 
 def old_name(words: bytes, name: bytes, given: bytes) -> list[bytes]:
