@@ -12,6 +12,7 @@ from doocot.imap import (
     fetch,
     idle,
     login,
+    multisearch,
     namespace,
     rename,
     replace,
@@ -66,5 +67,6 @@ COMMANDS = table(
         replace.replace,
         thread.thread,
         updates.cancel_update,
+        multisearch.multi_search,
     )
 )
