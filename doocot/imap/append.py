@@ -9,6 +9,7 @@ from doocot.imap import names
 from doocot.imap.catenate import Part, Url, catenated, parse_catenate, parse_text, parse_utf8
 from doocot.imap.command import No, Ok, Result, State, Steps, command
 from doocot.imap.flags import parse_flags
+from doocot.imap.notices import own_change
 from doocot.mailbox import append as mailbox_append
 from doocot.mailbox.append import NewMail
 from doocot.wire.cursor import Cursor
@@ -99,4 +100,5 @@ def _append(session: "ImapSession", args: Append) -> Steps:
     new = yield from new_mails(session, args.messages)
     validity, uids = yield from mailbox_append.append(session.mail, args.mailbox, new)
     session.context.unsettled(session.mail.opened.root)
+    own_change(session, args.mailbox, uids)
     return Ok(b"Append completed.", code=b"APPENDUID %d %b" % (validity, format_numbers(uids)))

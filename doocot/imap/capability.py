@@ -23,6 +23,7 @@ LOGGED_IN: Final = (
     b"UNSELECT",
     b"CHILDREN",
     b"NAMESPACE",
+    b"NOTIFY",
     b"MOVE",
     b"SPECIAL-USE",
     b"LIST-EXTENDED",

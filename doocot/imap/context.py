@@ -55,6 +55,7 @@ class ImapContext:
     max_literal: int = 64 << 20
     memory_literal: int = 128 << 10  # of one command; what is more goes to a file
     idle_notify: float = 120.0
+    idle_check: float = 30.0  # how often folders are looked at of which NOTIFY wants to hear
     now: Callable[[], float] = time.monotonic
     chunk: int = 64 << 10
     starttls: bool = False

@@ -4,13 +4,13 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from doocot.imap import names, progress, untagged
+from doocot.imap import names, progress, telling
 from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.notices import own_change
 from doocot.imap.sets import rows_of
 from doocot.mailbox import change
 from doocot.mailbox import copy as mailbox_copy
 from doocot.mailbox.copy import Copied
-from doocot.mailbox.view import sync
 from doocot.store.snapshot import uid_ranges
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Step
@@ -60,9 +60,7 @@ def _move(session: "ImapSession", args: Copy, by_uid: bool) -> Steps:
     yield b"* OK [%b] Moved UIDs.\r\n" % copy_uid(copied)
     view = session.view
     assert view is not None
-    delta = sync(view, expunge=True)
-    if delta is not None:
-        yield untagged.changes(session, delta, by_uid)
+    yield from telling.of_view(session, view, expunge=True, by_uid=by_uid)
     return Ok(b"Move completed.")
 
 
@@ -75,6 +73,7 @@ def _run(session: "ImapSession", args: Copy, by_uid: bool, *, move: bool) -> Gen
     copied = yield from mailbox_copy.copy(mail, view, uid_ranges(view.snapshot, rows), args.mailbox, move=move)
     if copied is not None:
         session.context.unsettled(mail.opened.root)
+        own_change(session, args.mailbox, copied.target)
     return copied
 
 

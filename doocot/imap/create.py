@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from doocot.imap import names, oldname
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
+from doocot.imap.notices import own_name
 from doocot.mailbox import manage
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Job
@@ -43,5 +44,6 @@ def _create(session: "ImapSession", args: Create) -> Steps:
     assert mail is not None
     name = names.new(session, args.mailbox)
     yield Job(lambda: manage.create(mail, name, args.special_use))
+    own_name(session, name)
     told = oldname.changed(session, args.mailbox) if name != args.mailbox else b""
     return Ok(b"Create completed.", data=told)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from doocot.imap import names, oldname
 from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.notices import own_name
 from doocot.mailbox import manage
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Job
@@ -29,4 +30,5 @@ def _delete(session: "ImapSession", mailbox: str) -> Steps:
     told = oldname.changed(session, mailbox, (b"\\NonExistent",))
     yield Job(lambda: manage.delete(mail, mailbox))
     session.context.unsettled(mail.opened.root)
+    own_name(session, mailbox)
     return Ok(b"Delete completed.", data=told)

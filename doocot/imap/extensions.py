@@ -78,5 +78,5 @@ def mode(session: "ImapSession") -> Mode:
 
 
 def tells_uids(session: "ImapSession") -> bool:
-    """Whether a FETCH response that nobody asked for says the UID (RFC 7162 §3.2.4, RFC 9051 §7.5.2)."""
-    return QRESYNC in session.enabled or REV2 in session.enabled
+    """Whether a FETCH response that nobody asked for says the UID (RFC 7162 §3.2.4, RFC 9051 §7.5.2, RFC 5465 §5.1)."""
+    return QRESYNC in session.enabled or REV2 in session.enabled or session.notify is not None

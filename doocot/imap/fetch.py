@@ -384,3 +384,11 @@ def _inside(view: View, items: tuple[Item, ...], piece: Piece, words: Mode) -> b
     if not items:
         return b""
     return render(view, _plan(items, (), words), piece).partition(b"(")[2].removesuffix(b")\r\n")
+
+
+def unasked(session: "ImapSession", items: tuple[Item, ...], rows: list[Range]) -> Generator[Step, Any, None]:
+    """The FETCH responses that NOTIFY wants of new messages (RFC 5465 §5.2). Nothing becomes \\Seen by them."""
+    try:
+        yield from _long(session, items, rows, b"")
+    except MailError as error:  # of the others the client has been told
+        session.context.refused(session, error)

@@ -97,19 +97,23 @@ def _parse_text(text: bytes) -> Items:
     return items
 
 
-def _parse(c: Cursor) -> Items:
+def parse_list(c: Cursor) -> list[Item]:
+    """`"(" fetch-att *(SP fetch-att) ")"`"""
     items: list[Item] = []
-    if c.take(b"("):
-        c.try_sp()  # spaces beside the parentheses are taken, as Dovecot does
-        while True:
-            items += _attribute(c, in_list=True)
-            if len(items) > MAX_ITEMS:
-                raise Bad(b"Too many FETCH items.")
-            if not c.try_sp() or c.at(b")"):
-                break
-        c.close_paren()
-    else:
-        items += _attribute(c, in_list=False)
+    c.open_paren()
+    c.try_sp()  # spaces beside the parentheses are taken, as Dovecot does
+    while True:
+        items += _attribute(c, in_list=True)
+        if len(items) > MAX_ITEMS:
+            raise Bad(b"Too many FETCH items.")
+        if not c.try_sp() or c.at(b")"):
+            break
+    c.close_paren()
+    return items
+
+
+def _parse(c: Cursor) -> Items:
+    items = parse_list(c) if c.at(b"(") else _attribute(c, in_list=False)
     changed_since, vanished, partial = None, False, None
     if c.try_sp() and not c.at_end():
         changed_since, vanished, partial = _modifiers(c)

@@ -25,6 +25,7 @@ SELECTIONS = frozenset((SUBSCRIBED, REMOTE, RECURSIVE, SPECIAL_USE))
 RETURNS = frozenset((SUBSCRIBED, CHILDREN, SPECIAL_USE))
 SLICE = 50  # mailboxes of a LIST-STATUS before others get their turn
 _PLAIN = frozenset((CHILDREN, SPECIAL_USE))  # what LIST without any option tells
+_ALL = _PLAIN | {SUBSCRIBED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,11 @@ def _steps(session: "ImapSession", args: List, done: bytes) -> Steps:
         if number % SLICE == 0:
             yield MORE
         if entry.exists and entry.index:
-            yield (yield from _status(session, entry, args.status))
+            yield (yield from status_of(session, entry, args.status))
     return Ok(done)
 
 
-def _status(session: "ImapSession", entry: Entry, items: tuple[bytes, ...]) -> Generator[Step, Any, bytes]:
+def status_of(session: "ImapSession", entry: Entry, items: tuple[bytes, ...]) -> Generator[Step, Any, bytes]:
     """The STATUS response behind a LIST response (RFC 5819 §2); nothing for a mailbox that cannot be opened."""
     place = Place(entry.space, entry.index)
     echo = entry.name.encode() if session.utf8 else mutf7.encode(entry.name)
@@ -203,7 +204,14 @@ def _parents(entry: Entry) -> list[str]:
     return parents
 
 
-def _list_line(session: "ImapSession", entry: Entry, args: List) -> bytes:
+def unasked(session: "ImapSession", entry: Entry, old: str = "") -> bytes:
+    """LIST as NOTIFY tells it, with the name that a renamed mailbox had (RFC 5465 §5.4-5.5)."""
+    told = _ALL if entry.exists else _ALL - {CHILDREN}
+    further = b' ("OLDNAME" (%b))' % mailbox(old, session.utf8) if old else b""
+    return _list_line(session, entry, List("", (), extended=True, returned=told), further)
+
+
+def _list_line(session: "ImapSession", entry: Entry, args: List, further: bytes = b"") -> bytes:
     words: list[bytes] = []
     if entry.subscribed and (SUBSCRIBED in args.selection or SUBSCRIBED in args.returned):
         words.append(b"\\Subscribed")
@@ -214,12 +222,11 @@ def _list_line(session: "ImapSession", entry: Entry, args: List) -> bytes:
         words.append(b"\\HasChildren" if children else b"\\HasNoChildren")
     if SPECIAL_USE in args.returned or SPECIAL_USE in args.selection:
         words += [use.encode() for use in entry.special_use]
-    below = b""
     if RECURSIVE in args.selection:
         asked = ((SUBSCRIBED, entry.subscribed_below), (SPECIAL_USE, entry.special_below))
         kinds = [b'"%b"' % kind for kind, there in asked if there and kind in args.selection]
-        below = b" (CHILDINFO (%b))" % b" ".join(kinds) if kinds else b""
-    return response(b"LIST", words, entry.space.separator, entry.name, session.utf8, below)
+        further = b" (CHILDINFO (%b))" % b" ".join(kinds) if kinds else b""
+    return response(b"LIST", words, entry.space.separator, entry.name, session.utf8, further)
 
 
 def _lsub_lines(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from doocot.imap import extensions, names, oldname
 from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.notices import own_name
 from doocot.mailbox import manage
 from doocot.mailbox.places import find
 from doocot.wire.cursor import Cursor
@@ -36,6 +37,8 @@ def _rename(session: "ImapSession", args: Rename) -> Steps:
     name = names.new(session, args.new)
     yield from manage.rename(mail, args.old, name)
     session.context.unsettled(mail.opened.root)
+    own_name(session, name, below=True)
+    own_name(session, args.old, below=True)
     return Ok(b"Rename completed.", data=_renamed(session, args, name))
 
 

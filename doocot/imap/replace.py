@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from doocot.imap import names, untagged
+from doocot.imap import names, telling
 from doocot.imap.append import AppendMessage, new_mails, parse_message
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
+from doocot.imap.notices import own_change
 from doocot.mailbox import append as mailbox_append
 from doocot.mailbox import change
-from doocot.mailbox.view import View, sync
+from doocot.mailbox.view import View
 from doocot.store.snapshot import column, last_uid, row_of_uid
 from doocot.wire.cursor import Cursor
 
@@ -61,8 +62,7 @@ def _replace(session: "ImapSession", args: Replace, uid: int, by_uid: bool) -> S
     (new,) = yield from new_mails(session, (args.message,))
     validity, uids = yield from mailbox_append.replace(mail, view, uid, args.mailbox, new)
     session.context.unsettled(mail.opened.root)
+    own_change(session, args.mailbox, uids)
     yield b"* OK [APPENDUID %d %d] Replacement message ready.\r\n" % (validity, uids[0])
-    delta = sync(view, expunge=True)
-    if delta is not None:
-        yield untagged.changes(session, delta, by_uid)
+    yield from telling.of_view(session, view, expunge=True, by_uid=by_uid)
     return Ok(b"Replace completed.")

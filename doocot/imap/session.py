@@ -2,24 +2,29 @@
 
 A small command goes through `_command` as plain calls and is answered in the bytes that `receive` returns. A command
 that is a generator is kept in `_steps`, and what it yields is the session's `pending` until net calls `resume`.
+
+Which changes are told, and when, is decided in `imap/telling.py`. A session with `notify` tells them while no command
+is under way, too: when its buffer is empty it says what there is (`_meanwhile`) and waits in Idle, which input ends as
+well as a change.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Any, Final
 
 from doocot.errors import Kind, MailError
-from doocot.imap import progress, untagged, updates
+from doocot.imap import progress, telling
 from doocot.imap.capability import capabilities
 from doocot.imap.codes import response_code
 from doocot.imap.command import Bad, Bound, NextLine, No, Ok, State, Steps
 from doocot.imap.context import ImapContext
 from doocot.imap.extensions import UIDONLY
 from doocot.imap.literals import judge
+from doocot.imap.notices import Notify
 from doocot.imap.updates import Updates
 from doocot.mailbox.user import Mail
-from doocot.mailbox.view import Delta, Progress, View, sync
+from doocot.mailbox.view import Delta, Progress, View
 from doocot.store.disk_errors import disk_error
 from doocot.wire.cursor import BadSyntax, Cursor, tag_of
 from doocot.wire.flow import CLOSE, MORE, Idle, Peer, Pending, Spool
@@ -45,6 +50,7 @@ class ImapSession:
     view: View | None = None
     mailbox: str = ""
     enabled: set[bytes] = field(default_factory=set)
+    notify: Notify | None = None  # what changes are told of, once there was a NOTIFY (RFC 5465)
     saved: tuple[tuple[int, int], ...] = ()  # SEARCHRES: UIDs of `$` (RFC 5182)
     updating: Updates = field(default_factory=Updates)  # UPDATE (RFC 5267 §4.3)
     progress: Progress | None = None  # of the command under way, where it may be told (RFC 9585)
@@ -54,6 +60,7 @@ class ImapSession:
     spools: list[Spool] = field(default_factory=list)  # of the command that is coming in or under way
     literal_memory: int = 0
     hide: int = 0  # the position of this command's own silent change
+    kept: bytes = b""  # told with the end of this command
     utf8: bool = False
     compressed: bool = False
     id_sent: bool = False
@@ -68,16 +75,13 @@ class ImapSession:
     _bound: Bound | None = None
     _wants: NextLine | None = None
     _bad: int = 0
-    _told: bytes = b""
 
     def __post_init__(self) -> None:
         self.frames = Frames(self.context.max_line_before_login)
 
     def later(self, delta: Delta) -> None:
         """Keeps what a sync in the middle of a command found, to be told with its end."""
-        if self.view is not None:
-            updates.note(self, delta)
-            self._told += untagged.changes(self, replace(delta, hidden=delta.hidden[:0]), False)
+        telling.keep(self, delta)
 
     @property
     def tag(self) -> bytes:
@@ -131,8 +135,10 @@ class ImapSession:
 
     def crashed(self, identifier: str) -> bytes:
         tag, self._steps, self._wants, self._bound = self._tag or b"*", None, None, None
-        self.hide, self._told = 0, b""
+        self.hide, self.kept = 0, b""
         self._drop_spools()
+        if tag == b"*" and self.notify is not None:  # over NOTIFY, which would try again at once
+            self.notify = Notify()
         text = b"Internal error occurred. Refer to server log for more information. [%b]" % identifier.encode()
         answer = self._refuse(tag, b"NO", text, b"SERVERBUG")
         if self.pending is None:
@@ -160,6 +166,8 @@ class ImapSession:
                 out.append(self._spool_failed(error))
                 continue
             if frame is None:
+                if self.notify is not None:
+                    out.append(self._meanwhile(self.notify))
                 break
             if type(frame) is Frame:
                 self.literal_memory = 0
@@ -176,6 +184,29 @@ class ImapSession:
         else:
             self.pending = MORE
         return out[0] if len(out) == 1 else b"".join(out)
+
+    def _meanwhile(self, notify: Notify) -> bytes:
+        """No command is under way: tells what NOTIFY asks for, and waits for more of it and for input.
+
+        Not in the middle of a command that is coming in: it was written without knowing.
+        """
+        out = b""
+        if self.frames.between_commands and telling.is_due(self, notify):
+            self._tag, self._steps = b"*", self._news(notify)
+            out = self._advance(None, None)
+        if self.pending is None and self._steps is None:
+            self.pending = telling.idle(self, notify)
+        return out
+
+    def _news(self, notify: Notify) -> Steps:
+        try:
+            yield from telling.news(self, expunge=not notify.selected.delayed)
+        except MailError as error:
+            if error.kind is Kind.NON_EXISTENT:
+                yield self._mailbox_deleted()
+            else:
+                self.context.refused(self, error)  # the next change, or the next command, tries again
+        return Ok(b"")
 
     def _spool_failed(self, error: OSError) -> bytes:
         """The disk does not take the literal that is coming in: the command ends, the rest of it is thrown away."""
@@ -298,41 +329,33 @@ class ImapSession:
 
     def _finish(self, condition: bytes, text: bytes, code: bytes | None) -> bytes:
         """What changed meanwhile, then the tagged answer."""
-        told, self._told = self._told, b""
-        bound = self._bound
-        if self.view is not None and bound is not None and bound.row.sync:
+        told, self.kept = self.kept, b""
+        view, bound = self.view, self._bound
+        self._bound = None
+        if view is not None and bound is not None and bound.row.sync:
             try:
-                delta = sync(self.view, expunge=bound.expunge, hide=self.hide)
+                delta = telling.at_end(self, view, bound)
             except MailError as error:
                 if error.kind is Kind.NON_EXISTENT:
                     return told + self._mailbox_deleted()
                 self.context.refused(self, error)  # the command itself is over: the next one tries again
                 delta = None
-            self.hide = 0
-            if (delta is not None and untagged.is_long(delta)) or updates.waiting(self, delta):
-                self._bound = None
-                self._steps = self._finish_in_parts(
-                    told, delta, bound.by_uid, _tagged(self._tag, condition, text, code)
-                )
+            if telling.is_long(self, delta):
+                answer = _tagged(self._tag, condition, text, code)
+                self._steps = self._finish_in_parts(told, delta, bound.by_uid, answer)
                 return self._advance(None, None)
             if delta is not None:
-                told += untagged.changes(self, delta, bound.by_uid)
-        self._bound = None
+                told += telling.told(self, delta, by_uid=bound.by_uid)
         return told + _tagged(self._tag, condition, text, code)
 
     def _finish_in_parts(self, told: bytes, delta: Delta | None, by_uid: bool, answer: bytes) -> Steps:
         """As the end of `_finish`, with others getting their turn in between."""
         yield told
-        yield MORE  # the sync alone took its time
-        for part in untagged.changes_in_parts(self, delta, by_uid) if delta is not None else ():
-            yield part
-            yield MORE
-        yield from updates.changed(self)
+        yield from telling.in_parts(self, delta, by_uid=by_uid)
         return Ok(b"", data=answer)
 
     def _mailbox_deleted(self) -> bytes:
         """Somebody deleted the selected mailbox: there is no way to say that but to end (RFC 2180 §3.3)."""
-        self._bound = None
         self.pending = CLOSE
         self.reason = "Selected mailbox was deleted, have to disconnect."
         return b"* BYE Selected mailbox was deleted, have to disconnect.\r\n"

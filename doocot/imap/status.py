@@ -1,6 +1,6 @@
 """STATUS (RFC 3501 §6.3.10) with HIGHESTMODSEQ (RFC 7162 §3.1.5), SIZE (RFC 8438) and DELETED (RFC 9051 §6.3.11)."""
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from doocot.mailbox.namespaces import Place
 from doocot.mailbox.places import find
 from doocot.mailbox.status import Counts
 from doocot.store.index.mailboxes import MailboxRow
+from doocot.wire import mutf7
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Step
 from doocot.wire.respond import astring
@@ -109,3 +110,14 @@ def _line(session: "ImapSession", row: MailboxRow, echo: bytes, items: tuple[byt
         values[b"RECENT"] = mailbox_status.recent(session.mail, row)
     told = b" ".join(b"%b %d" % (item, values[item]) for item in items)
     return b"* STATUS %b (%b)\r\n" % (astring(echo, session.utf8), told)
+
+
+def of_row(
+    session: "ImapSession", row: MailboxRow, place: Place, name: str, items: Collection[bytes]
+) -> Generator[Step, Any, bytes]:
+    """Steps to the response for a row that was just read: its folder is not looked at."""
+    ordered = tuple(item for item in ITEMS if item in items)
+    echo = name.encode() if session.utf8 else mutf7.encode(name)
+    if b"UNSEEN" in ordered and row.unseen < 0:
+        return (yield from counted(session, place, echo, ordered))
+    return _line(session, row, echo, ordered)

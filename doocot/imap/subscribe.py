@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from doocot.imap import names, oldname
 from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.notices import own_name
 from doocot.mailbox import manage
 from doocot.mailbox.user import Mail
 from doocot.wire.cursor import Cursor
@@ -35,4 +36,5 @@ def _change(
     mail = session.mail
     assert mail is not None
     yield Job(lambda: change(mail, mailbox))
+    own_name(session, mailbox)
     return Ok(text, data=oldname.changed(session, mailbox, words))

@@ -37,6 +37,9 @@ def resync_plan(session: "ImapSession") -> fetch.Plan:
     return _RESYNC_UIDFETCH if extensions.uid_only(session) else _RESYNC
 
 
+NOTHING = Delta(np.empty(0, "i8"), np.empty(0, "i8"), np.empty(0, "i8"), -1)
+
+
 def recent_count(view: View) -> int:
     """How many messages are \\Recent in this session."""
     return view.snapshot.count - row_of_uid(view.snapshot, view.recent_from)
@@ -51,6 +54,12 @@ def exists(session: "ImapSession", count: int) -> bytes:
     return b"* %d EXISTS\r\n* %d RECENT\r\n" % (count, recent_count(view))
 
 
+def still_known(session: "ImapSession", delta: Delta) -> int:
+    """How many of the messages that the client was told of are still there after this."""
+    gone = delta.gone
+    return session.told_exists - (int(np.searchsorted(gone, session.told_exists)) if len(gone) else 0)
+
+
 def changes(session: "ImapSession", delta: Delta, by_uid: bool) -> bytes:
     """Everything that `changes_in_parts` tells."""
     return b"".join(changes_in_parts(session, delta, by_uid))
@@ -61,29 +70,32 @@ def changes_in_parts(session: "ImapSession", delta: Delta, by_uid: bool) -> Iter
 
     What that means for the results of searches is told by `updates.changed` after it.
     """
-    view = session.view
+    view, notify = session.view, session.notify
     assert view is not None
     yield updates.leaving(session, delta)
-    if len(delta.gone):
+    known = still_known(session, delta)
+    if session.told_exists > known:
         if extensions.QRESYNC in session.enabled or extensions.uid_only(session):
             yield b"* VANISHED %b\r\n" % format_numbers(delta.gone_uids)
         else:
-            numbers = (delta.gone[::-1] + 1).tolist()
+            numbers = (delta.gone[: session.told_exists - known][::-1] + 1).tolist()
             for low in range(0, len(numbers), EXPUNGES):
                 part = numbers[low : low + EXPUNGES]
                 yield (b"* %d EXPUNGE\r\n" * len(part)) % tuple(part)
-    before = view.snapshot.count if delta.exists < 0 else session.told_exists
-    changed = np.concatenate((delta.altered, delta.hidden)) if len(delta.hidden) else delta.altered
-    yield new_keywords(session, changed, before)
-    session.told_exists = view.snapshot.count
-    if delta.exists >= 0:
-        yield exists(session, delta.exists)
+    altered, hidden = delta.altered, delta.hidden
+    if notify is not None and not notify.selected.messages:  # it is not to hear of new messages
+        altered, hidden, session.told_exists = altered[altered < known], hidden[hidden < known], known
+    else:
+        session.told_exists = view.snapshot.count
+    yield new_keywords(session, np.concatenate((altered, hidden)) if len(hidden) else altered, known)
+    if session.told_exists > known:
+        yield exists(session, session.told_exists)
     condstore, uid_only = extensions.CONDSTORE in session.enabled, extensions.uid_only(session)
     uids = by_uid or extensions.tells_uids(session)
-    if len(delta.hidden) and condstore:  # a silent STORE still tells the new mod-sequences, RFC 7162 §3.1.3
-        yield from rendered(view, _plan(uids, True, False, uid_only), delta.hidden)
-    if len(delta.altered):
-        yield from rendered(view, _plan(uids, condstore, True, uid_only), delta.altered)
+    if len(hidden) and condstore:  # a silent STORE still tells the new mod-sequences, RFC 7162 §3.1.3
+        yield from rendered(view, _plan(uids, True, False, uid_only), hidden)
+    if len(altered):
+        yield from rendered(view, _plan(uids, condstore, True, uid_only), altered)
 
 
 def is_long(delta: Delta) -> bool:

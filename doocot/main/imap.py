@@ -42,6 +42,7 @@ def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
         starttls=not listening.tls and "imap" in worker.tls_protocols,
         max_literal=settings.doocot_append_limit or 1 << 62,
         idle_notify=float(settings.imap_idle_notify_interval),
+        idle_check=float(settings.mailbox_idle_check_interval),
         literal_minus=settings.imap_literal_minus,
         deflate_level=_deflate_level(settings),
     )

@@ -209,6 +209,11 @@ class Frames:
         """How much was fed and not handed out; bytes of accepted literals do not count."""
         return len(self._data) - self._at + sum(map(len, self._chunks)) + len(self._tail) + len(self._text)
 
+    @property
+    def between_commands(self) -> bool:
+        """Whether nothing of a command is held that has not come whole."""
+        return self._state is _START
+
     def _begin(self) -> None:
         self._state = _State.START
         self._text = b""

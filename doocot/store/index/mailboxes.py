@@ -104,10 +104,11 @@ def rename_mailbox(db: Database, writer: apsw.Connection, mailbox: int, name: st
     """Gives the mailbox another name; its id, GUID, UIDs and modseqs stay."""
     if mailbox_row(writer, name) is not None:
         raise MailError(Kind.ALREADY_EXISTS, "Target mailbox already exists")
+    old = mailbox_by_id(writer, mailbox).name
     writer.execute("UPDATE mailbox SET name = ? WHERE id = ?", (name, mailbox))
-    position = next_position(db, writer)
     writer.execute(
-        "INSERT INTO change(position, mailbox, kind, uids) VALUES(?, ?, ?, ?)", (position, mailbox, RENAMED, name)
+        "INSERT INTO change(position, mailbox, kind, uids, sets) VALUES(?, ?, ?, ?, ?)",
+        (next_position(db, writer), mailbox, RENAMED, name, old),
     )
 
 

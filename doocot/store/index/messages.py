@@ -49,7 +49,8 @@ class Change:
     keep: int = ALL_BITS
     put: int = 0
     sets: tuple[Range, ...] = ()
-    name: str = ""
+    name: str = ""  # of kinds that tell of a mailbox itself
+    old_name: str = ""  # before it was renamed
 
 
 def format_ranges(ranges: Iterable[Range]) -> str:
@@ -79,7 +80,7 @@ def ranges_of(uids: Sequence[int]) -> list[Range]:
 def _change(row: tuple[Any, ...]) -> Change:
     position, mailbox, kind, uids, keep, put, sets = row
     if kind > EXPUNGED:
-        return Change(position, mailbox, kind, (), name=uids)
+        return Change(position, mailbox, kind, (), name=uids, old_name=sets)
     return Change(position, mailbox, kind, parse_ranges(uids), keep, put, parse_ranges(sets))
 
 
@@ -91,6 +92,19 @@ def changes(connection: apsw.Connection, since: int, mailbox: int | None = None)
     where = "position > ?1" if mailbox is None else "mailbox = ?2 AND position > ?1"
     sql = f"SELECT position, mailbox, kind, uids, keep, put, sets FROM change WHERE {where} ORDER BY position"
     return [_change(row) for row in rows(connection, sql, (since,) if mailbox is None else (since, mailbox))]
+
+
+def changes_of_all(connection: apsw.Connection, since: int, most: int) -> list[Change] | None:
+    """As `changes`, without UIDs and flags: which mailboxes, how, and their names; None for more than `most`."""
+    ((trimmed,),) = rows(connection, "SELECT trimmed FROM root")
+    if since < trimmed:
+        return None
+    named = f"iif(kind > {EXPUNGED}, uids, ''), iif(kind > {EXPUNGED}, sets, '')"
+    sql = f"SELECT position, mailbox, kind, {named} FROM change WHERE position > ? ORDER BY position LIMIT ?"
+    found = rows(connection, sql, (since, most + 1))
+    if len(found) > most:
+        return None
+    return [Change(at, mailbox, kind, (), name=name, old_name=old) for at, mailbox, kind, name, old in found]
 
 
 def position_of(connection: apsw.Connection) -> int:

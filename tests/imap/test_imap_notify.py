@@ -1,0 +1,137 @@
+"""NOTIFY (RFC 5465) without sockets: filters, events, what is the client's own, bounds, and bad input."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from harness import Client, House
+
+from doocot.imap import notices
+from doocot.wire.flow import Idle
+from tests.transcripts.runner import standard_message
+
+ALL = b"(MessageNew MessageExpunge FlagChange)"
+
+
+@dataclass
+class Clock:
+    """The time of the sessions, which only the test moves."""
+
+    seconds: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class Two:
+    """A client that listens, and one that does things."""
+
+    house: House
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.house.context = replace(self.house.context, now=self.clock)
+        self.listener, self.other = self.house.login(), self.house.login()
+
+    def hears(self) -> list[bytes]:
+        """What the listener is told when it is woken."""
+        return heard(self.listener)
+
+    def does(self, *lines: bytes) -> list[bytes]:
+        """What the listener is told of these commands of the other one."""
+        for line in lines:
+            assert self.other.command(line)[-1].startswith(b"TAG OK"), line
+        return self.hears()
+
+
+def heard(client: Client) -> list[bytes]:
+    """What a client is told that is woken while it waits."""
+    return client.run(client.session.resume(None)).split(b"\r\n")[:-1]
+
+
+def append(client: Client, mailbox: bytes, number: int = 1, flags: bytes = b"") -> None:
+    message = standard_message(number)
+    assert b" OK " in client.send(b"a APPEND %b %b{%d+}\r\n%b" % (mailbox, flags, len(message), message))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path / "mail")
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def two(house: House) -> Two:
+    return Two(house)
+
+
+def ask(client: Client, line: bytes) -> list[bytes]:
+    """The untagged responses to a NOTIFY that is taken."""
+    *told, tagged = client.command(b"NOTIFY " + line)
+    assert tagged == b"TAG OK NOTIFY completed."
+    return told
+
+
+def test_messages_of_another_mailbox(two: Two) -> None:
+    two.does(b"CREATE box")
+    assert ask(two.listener, b"SET (personal %b)" % ALL) == []
+    append(two.other, b"box")
+    assert two.hears() == [b"* STATUS box (MESSAGES 1 UIDNEXT 2 UNSEEN 1)"]
+    assert two.hears() == []
+    assert two.does(b"SELECT box", b"STORE 1 +FLAGS.SILENT (\\Seen)") == [
+        b"* STATUS box (UIDVALIDITY %d UNSEEN 0 HIGHESTMODSEQ %d)" % numbers(two.other)
+    ]
+    assert two.does(b"STORE 1 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")[-1].startswith(
+        b"* STATUS box (MESSAGES 0 UIDNEXT 2"
+    )
+
+
+def numbers(client: Client) -> tuple[int, int]:
+    """UIDVALIDITY and HIGHESTMODSEQ of the selected mailbox."""
+    view = client.session.view
+    assert view is not None
+    return view.live.row.uid_validity, view.live.row.modseq
+
+
+def test_the_selected_mailbox_between_commands(two: Two) -> None:
+    append(two.other, b"INBOX", 1)
+    append(two.other, b"INBOX", 2)
+    two.listener.command(b"SELECT INBOX")
+    ask(two.listener, b"SET (selected (MessageNew (UID FLAGS) MessageExpunge FlagChange))")
+    append(two.other, b"INBOX", 3)
+    assert two.hears()[0] == b"* 3 EXISTS"
+    assert two.hears() == []
+    assert two.does(b"SELECT INBOX", b"STORE 1 +FLAGS.SILENT (\\Seen)") == [
+        b"* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent))"
+    ]
+    assert two.does(b"STORE 2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")[-1] == b"* 2 EXPUNGE"
+
+
+def test_it_waits_for_the_root_after_every_command(two: Two) -> None:
+    session = two.listener.session
+    two.listener.command(b"NOOP")
+    assert session.pending is None
+    ask(two.listener, b"SET (inboxes (MessageNew MessageExpunge))")
+    for line in (b"x NOOP\r\n", b"x NO", b"OP\r\n"):
+        session.pending = None
+        session.receive(line)
+        assert isinstance(session.pending, Idle)
+        assert session.pending.roots == (two.house.root.slot,)
+        assert session.pending.seconds == two.house.context.idle_check
+    two.listener.run(b"")
+    ask(two.listener, b"NONE")
+    assert session.pending is None
+
+
+def test_overflow_is_told_and_ends_it(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    two.does(b"CREATE box")
+    ask(two.listener, b"SET (personal %b)" % ALL)
+    monkeypatch.setattr("doocot.mailbox.happened.MOST", 2)
+    for number in range(1, 4):
+        append(two.other, b"box", number)
+    assert two.hears() == [notices.OVERFLOW.strip()]
+    append(two.other, b"box", 4)
+    assert two.hears() == []
