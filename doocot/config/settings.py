@@ -125,6 +125,9 @@ class Settings:
         "Put new messages and their rows on disk with one syncfs where that is quick, for all that arrive together.",
     )
     doocot_header_sets: int = uint(16, "Header sets of a mailbox that are kept ready for FETCH.")
+    doocot_metadata_max_entries: int = uint(1000, "Entries of METADATA of one mailbox, and of the server.")
+    doocot_metadata_max_size: int = size("64 k", "The longest value of an entry of METADATA.")
+    doocot_metadata_max_total: int = size("16 M", "Octets of all METADATA of a user.")
     doocot_workers: int = uint(0, "Workers for clients, 0 is one for each core; LMTP has as many again.")
     dotlock_use_excl: bool = yes_no("yes", "Create dot locks with O_EXCL instead of a hard link.")
     doveadm_allowed_commands: tuple[str, ...] = words("", "The admin commands that clients may give; empty allows all.")
@@ -166,7 +169,7 @@ class Settings:
         "The log line of an IMAP logout.",
     )
     imap_max_line_length: int = size("64 k", "The longest IMAP command line.")
-    imap_metadata: bool = yes_no("no", "Offer METADATA.")
+    imap_metadata: bool = yes_no("yes", "Offer METADATA.")
     imap_urlauth_host: str = string("", "The host name in URLAUTH addresses; * takes any.")
     imap_urlauth_logout_format: str = string("in=%i out=%o", "The log line of a URLAUTH logout.")
     imap_urlauth_port: int = port(143, "The port in URLAUTH addresses.")
@@ -246,7 +249,7 @@ class Settings:
     mail_attachment_fs: str = string("sis posix", "How attachments kept apart are written.")
     mail_attachment_hash: str = string("%{sha1}", "The name of an attachment kept apart.")
     mail_attachment_min_size: int = size("128 k", "The smallest attachment kept apart.")
-    mail_attribute_dict: str = string("", "The dictionary of METADATA.")
+    mail_attribute_dict: str = string("", "The dictionary of METADATA.", inert=True)
     mail_cache_fields: tuple[str, ...] = words("flags", "Message fields that are cached in new mailboxes.", inert=True)
     mail_cache_max_size: int = size("1 G", "The largest cache file.", inert=True, hidden=True)
     mail_cache_min_mail_count: int = uint(0, "Messages of a mailbox before it is cached.", inert=True, hidden=True)

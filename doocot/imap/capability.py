@@ -7,6 +7,7 @@ from doocot.imap.command import Ok, Result, State, command
 from doocot.imap.extensions import EXTENSIONS
 
 if TYPE_CHECKING:
+    from doocot.imap.context import ImapContext
     from doocot.imap.session import ImapSession
 
 ALWAYS: Final = b" ".join(
@@ -30,7 +31,7 @@ LOGGED_IN: Final = (
     b"LIST-STATUS",
     b"ESEARCH",
     b"SEARCHRES",
-    *(extension.capability for extension in EXTENSIONS.values() if not extension.always),
+    *(one.capability for one in EXTENSIONS.values() if not (one.always or one.configured)),
     b"BINARY",
     b"MULTIAPPEND",
     b"CATENATE",
@@ -48,13 +49,15 @@ LOGGED_IN: Final = (
     b"THREAD=REFS",
     b"THREAD=ORDEREDSUBJECT",
     b"COMPRESS=DEFLATE",
+    b"STATUS=SIZE",
+    b"CREATE-SPECIAL-USE",
 )
 
 
 def capabilities(session: "ImapSession") -> bytes:
     """The capability list as it goes on the wire."""
     if session.user:
-        return b" ".join((ALWAYS, *LOGGED_IN))
+        return b" ".join((ALWAYS, *LOGGED_IN, *_configured(session.context)))
     offered = [ALWAYS]
     if session.context.starttls and not session.peer.tls and not session.compressed:
         offered.append(b"STARTTLS")
@@ -63,6 +66,15 @@ def capabilities(session: "ImapSession") -> bytes:
     if sasl.login_disabled(auth, session.peer):
         offered.append(b"LOGINDISABLED")
     return b" ".join(offered)
+
+
+def _configured(context: "ImapContext") -> list[bytes]:
+    """What depends on settings."""
+    limit = context.append_limit
+    names = [b"APPENDLIMIT" if limit is None else b"APPENDLIMIT=%d" % limit]
+    if context.metadata is not None:
+        names += [b"METADATA", b"LIST-METADATA"]
+    return names
 
 
 @command("CAPABILITY", state=State.ANY)

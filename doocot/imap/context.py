@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from doocot.auth.settings import AuthSettings
 from doocot.auth.types import AuthResult, LoginRequest, User
 from doocot.errors import MailError
+from doocot.mailbox.metadata import Rules
 from doocot.wire.flow import Job, Step
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from doocot.store.root import Root
 
 DEFLATE_LEVEL: Final = 6
+
+
+UNLIMITED: Final = 1 << 62  # octets of a message
 
 
 class Event(Protocol):
@@ -52,7 +56,7 @@ class ImapContext:
     greeting: bytes = b"Doocot ready."
     max_line: int = 65536
     max_line_before_login: int = 8192
-    max_literal: int = 64 << 20
+    max_literal: int = 64 << 20  # of APPEND
     memory_literal: int = 128 << 10  # of one command; what is more goes to a file
     idle_notify: float = 120.0
     idle_check: float = 30.0  # how often folders are looked at of which NOTIFY wants to hear
@@ -61,6 +65,12 @@ class ImapContext:
     starttls: bool = False
     literal_minus: bool = False
     deflate_level: int = DEFLATE_LEVEL
+    metadata: Rules | None = field(default_factory=Rules)  # None: imap_metadata = no
+
+    @property
+    def append_limit(self) -> int | None:
+        """APPENDLIMIT, which RFC 7889 §5 wants to be a `number`; None where messages have no limit."""
+        return min(self.max_literal, (1 << 32) - 1) if self.max_literal < UNLIMITED else None
 
     def refused(self, session: "ImapSession", error: MailError) -> None:
         """A command was refused for a reason that the log should keep."""

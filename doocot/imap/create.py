@@ -1,12 +1,14 @@
-"""CREATE (RFC 3501 §6.3.3); its USE parameter (RFC 6154 §3) may only ask for what the configuration says."""
+"""CREATE (RFC 3501 §6.3.3), with USE (RFC 6154 §3): the mailbox begins with these special uses."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from doocot.imap import names, oldname
-from doocot.imap.command import Bad, Ok, Result, State, Steps, command
+from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
 from doocot.imap.notices import own_name
 from doocot.mailbox import manage
+from doocot.mailbox.metadata import canonical_uses
+from doocot.mailbox.namespaces import locate_new
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Job
 
@@ -43,7 +45,11 @@ def _create(session: "ImapSession", args: Create) -> Steps:
     mail = session.mail
     assert mail is not None
     name = names.new(session, args.mailbox)
-    yield Job(lambda: manage.create(mail, name, args.special_use))
+    try:
+        uses = canonical_uses(args.special_use, locate_new(mail.spaces, name))
+    except ValueError as error:
+        raise No(str(error).encode(), b"USEATTR") from None
+    yield Job(lambda: manage.create(mail, name, uses))
     own_name(session, name)
     told = oldname.changed(session, args.mailbox) if name != args.mailbox else b""
     return Ok(b"Create completed.", data=told)

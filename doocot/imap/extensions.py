@@ -17,19 +17,21 @@ QRESYNC: Final = b"QRESYNC"
 REV2: Final = b"IMAP4REV2"
 UTF8_ACCEPT: Final = b"UTF8=ACCEPT"
 UIDONLY: Final = b"UIDONLY"
+METADATA: Final = b"METADATA"
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
     """One row: its capability, what is enabled with it, and whether mailbox names are in UTF-8 from then on.
 
-    `always`: the capability is told before login as well.
+    `always`: the capability is told before login as well; `configured`: only where the settings say so.
     """
 
     capability: bytes
     brings: tuple[bytes, ...] = ()
     utf8: bool = False
     always: bool = False
+    configured: bool = False
 
 
 def _by_name(*rows: Extension) -> Mapping[bytes, Extension]:
@@ -43,12 +45,15 @@ EXTENSIONS: Final = _by_name(
     Extension(b"QRESYNC", brings=(CONDSTORE,)),  # RFC 7162 §3.2.3
     Extension(b"UTF8=ACCEPT", utf8=True),  # RFC 6855 §3
     Extension(b"UIDONLY"),  # RFC 9586 §3
+    Extension(b"METADATA", configured=True),  # RFC 5464 §4.4.2
 )
 
 
 def enable(session: "ImapSession", names: Iterable[bytes]) -> list[bytes]:
     """Turns on those of the names that can be and were not yet; their capabilities, in the order of the names."""
     new = [name for name in dict.fromkeys(names) if name in EXTENSIONS and name not in session.enabled]
+    if session.context.metadata is None:
+        new = [name for name in new if name != METADATA]
     for name in new:
         session.enabled.update((name, *EXTENSIONS[name].brings))
         session.utf8 |= EXTENSIONS[name].utf8

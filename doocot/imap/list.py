@@ -1,16 +1,19 @@
-"""LIST and LSUB (RFC 3501 §6.3.8-6.3.9), LIST-EXTENDED (RFC 5258), SPECIAL-USE (RFC 6154), LIST-STATUS (RFC 5819)."""
+"""LIST and LSUB (RFC 3501 §6.3.8-6.3.9), LIST-EXTENDED (RFC 5258), SPECIAL-USE (RFC 6154), LIST-STATUS (RFC 5819) and
+LIST-METADATA (RFC 9590); XLIST, by which Gmail told special uses before there was an RFC."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from doocot.errors import MailError
-from doocot.imap import extensions, names, status
+from doocot.imap import extensions, metadata, names, status
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.mailbox.listing import RENDERED, Entry, Listing, listing, matching
+from doocot.mailbox.metadata import of_mailbox, special_uses
 from doocot.mailbox.namespaces import Place, find_space
 from doocot.mailbox.patterns import Pattern, compiled
-from doocot.mailbox.places import forms
+from doocot.mailbox.places import forms, synced
+from doocot.mailbox.user import mailbox_row
 from doocot.wire import mutf7
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import MORE, Job, Step
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
 SUBSCRIBED, REMOTE, RECURSIVE, SPECIAL_USE = b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"
-CHILDREN, STATUS = b"CHILDREN", b"STATUS"
+CHILDREN, STATUS, METADATA = b"CHILDREN", b"STATUS", b"METADATA"
 SELECTIONS = frozenset((SUBSCRIBED, REMOTE, RECURSIVE, SPECIAL_USE))
 RETURNS = frozenset((SUBSCRIBED, CHILDREN, SPECIAL_USE))
 SLICE = 50  # mailboxes of a LIST-STATUS before others get their turn
@@ -38,6 +41,8 @@ class List:
     selection: frozenset[bytes] = frozenset()
     returned: frozenset[bytes] = _PLAIN
     status: tuple[bytes, ...] = ()
+    metadata: tuple[str, ...] = ()
+    xlist: bool = False
 
     @classmethod
     def parse(cls, c: Cursor) -> "List":
@@ -53,27 +58,30 @@ class List:
         several = c.sp().at(b"(")
         patterns = c.paren_list(c.list_mailbox, empty=True) if several else [c.list_mailbox()]
         with_returns = c.try_sp() and not c.at_end()
-        returned, items = _returns(c) if with_returns else (frozenset[bytes](), ())
+        returned, items, entries = _returns(c) if with_returns else (frozenset[bytes](), (), ())
         extended = extended or several or with_returns
-        return cls(reference, tuple(patterns), extended, selection, returned if extended else _PLAIN, items)
+        return cls(reference, tuple(patterns), extended, selection, returned if extended else _PLAIN, items, entries)
 
 
-def _returns(c: Cursor) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
+def _returns(c: Cursor) -> tuple[frozenset[bytes], tuple[bytes, ...], tuple[str, ...]]:
     """`list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")"`"""
     if c.keyword() != b"RETURN" or not c.try_sp():
         raise Bad(b"Extra arguments.")
     items: list[tuple[bytes, ...]] = []
+    entries: list[tuple[str, ...]] = []
 
     def option() -> bytes:
         name = c.keyword()
         if name == STATUS:
             items.append(status.parse_items(c.sp()))
+        elif name == METADATA:
+            entries.append(metadata.parse_entries(c.sp()))
         elif name not in RETURNS:
             raise Bad(b"Unknown return options.")
         return name
 
     found = frozenset(c.paren_list(option, empty=True))
-    return found & RETURNS, items[-1] if items else ()
+    return found & RETURNS, (items or [()])[-1], (entries or [()])[-1]
 
 
 @command("LIST", state=State.LOGGED_IN, parse=List.parse)
@@ -91,21 +99,34 @@ def lsub(session: "ImapSession", args: List, by_uid: bool) -> Result:
     return _run(session, args, b"Lsub completed.")
 
 
+def parse_xlist(c: Cursor) -> List:
+    """`xlist = "XLIST" SP mailbox SP list-mailbox`"""
+    return List(names.reference(c.sp()), (c.sp().list_mailbox(),), xlist=True)
+
+
+@command("XLIST", state=State.LOGGED_IN, parse=parse_xlist)
+def xlist(session: "ImapSession", args: List, by_uid: bool) -> Result:
+    return _run(session, args, b"Xlist completed.")
+
+
 def _run(session: "ImapSession", args: List, done: bytes) -> Result:
     mail = session.mail
     assert mail is not None
+    if args.metadata:
+        metadata.rules(session)
     if args.patterns == ("",) or not args.patterns:
         plain = not args.extended and not args.selection and args.patterns
-        return Ok(done, data=_root(session, args.reference) if plain else b"")
-    if mail.opened.listing is None or args.status:
+        return Ok(done, data=_root(session, args) if plain else b"")
+    special_uses(mail)
+    if mail.opened.listing is None or args.status or args.metadata:
         return _steps(session, args, done)
     return Ok(done, data=_answer(session, listing(mail), args))
 
 
-def _root(session: "ImapSession", reference: str) -> bytes:
+def _root(session: "ImapSession", args: List) -> bytes:
     """The answer to the empty pattern: separator and root of the reference (RFC 3501 §6.3.8)."""
     assert session.mail is not None
-    spaces = session.mail.spaces
+    spaces, reference = session.mail.spaces, args.reference
     space = find_space(spaces, reference) if reference else None
     if space is not None and space.prefix:
         root = space.prefix
@@ -113,14 +134,18 @@ def _root(session: "ImapSession", reference: str) -> bytes:
         space = space or spaces[0]
         first, separator, _ = reference.partition(space.separator)
         root = first + separator if separator else ""
-    return response(b"LIST", (b"\\Noselect",), space.separator, root, session.utf8)
+    return response(_verb(args), (b"\\Noselect",), space.separator, root, session.utf8)
+
+
+def _verb(args: List) -> bytes:
+    return b"XLIST" if args.xlist else b"LIST"
 
 
 def _steps(session: "ImapSession", args: List, done: bytes) -> Steps:
     mail = session.mail
     assert mail is not None
     found: Listing = yield Job(lambda: listing(mail))
-    if not args.status:
+    if not (args.status or args.metadata):
         return Ok(done, data=_answer(session, found, args))
     status.enabled(session, args.status)
     for number, (entry, line) in enumerate(_lines(session, found, args), 1):
@@ -128,7 +153,10 @@ def _steps(session: "ImapSession", args: List, done: bytes) -> Steps:
         if number % SLICE == 0:
             yield MORE
         if entry.exists and entry.index:
-            yield (yield from status_of(session, entry, args.status))
+            if args.metadata:
+                yield from _metadata(session, entry, args.metadata)
+            if args.status:
+                yield (yield from status_of(session, entry, args.status))
     return Ok(done)
 
 
@@ -144,6 +172,17 @@ def status_of(session: "ImapSession", entry: Entry, items: tuple[bytes, ...]) ->
     except MailError as error:
         session.context.refused(session, error)
         return b""
+
+
+def _metadata(session: "ImapSession", entry: Entry, entries: tuple[str, ...]) -> Generator[Step, Any, None]:
+    """The METADATA responses behind a LIST response (RFC 9590 §3); none for a mailbox that cannot be opened."""
+    mail, place = session.mail, Place(entry.space, entry.index)
+    assert mail is not None
+    try:
+        row = mailbox_row(mail, place.name) or (yield Job(lambda: synced(mail, place)))
+        yield from metadata.responses(session, of_mailbox(place, row), entry.name, entries)
+    except MailError as error:
+        session.context.refused(session, error)
 
 
 def _answer(session: "ImapSession", found: Listing, args: List) -> bytes:
@@ -213,6 +252,8 @@ def unasked(session: "ImapSession", entry: Entry, old: str = "") -> bytes:
 
 def _list_line(session: "ImapSession", entry: Entry, args: List, further: bytes = b"") -> bytes:
     words: list[bytes] = []
+    if args.xlist and entry.name == "INBOX":
+        words.append(b"\\Inbox")
     if entry.subscribed and (SUBSCRIBED in args.selection or SUBSCRIBED in args.returned):
         words.append(b"\\Subscribed")
     if not entry.exists:
@@ -226,7 +267,7 @@ def _list_line(session: "ImapSession", entry: Entry, args: List, further: bytes 
         asked = ((SUBSCRIBED, entry.subscribed_below), (SPECIAL_USE, entry.special_below))
         kinds = [b'"%b"' % kind for kind, there in asked if there and kind in args.selection]
         further = b" (CHILDINFO (%b))" % b" ".join(kinds) if kinds else b""
-    return response(b"LIST", words, entry.space.separator, entry.name, session.utf8, further)
+    return response(_verb(args), words, entry.space.separator, entry.name, session.utf8, further)
 
 
 def _lsub_lines(

@@ -27,10 +27,14 @@ def judge(session: "ImapSession", announced: Announced) -> bytes:
     appends = session.state is not State.NOT_AUTHENTICATED and rest[:12].upper().startswith(MESSAGES)
     before_login = session.state is State.NOT_AUTHENTICATED
     limit = context.max_literal if appends else context.max_line_before_login if before_login else context.max_line
+    rules = context.metadata if not before_login and rest[:12].upper() == b"SETMETADATA " else None
+    if rules is not None:
+        limit = rules.max_size
     if context.literal_minus and not announced.synchronising and size > NON_SYNCHRONISING_MINUS:
         return _refuse(session, announced, b"BAD", "A non-synchronizing literal is too large (LITERAL-).")
     if size > limit:
-        return _refuse(session, announced, b"NO", f"Literal is too large: {size} octets, the limit is {limit}.")
+        code = b"METADATA MAXSIZE %d" % limit if rules is not None else b"TOOBIG"
+        return _refuse(session, announced, b"NO", f"Literal is too large: {size} octets, the limit is {limit}.", code)
     if not appends and session.literal_memory + size > limit:
         return _refuse(session, announced, b"NO", f"The literals of the command are more than {limit} octets.")
     if appends and session.literal_memory + size > context.memory_literal:

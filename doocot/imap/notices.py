@@ -16,6 +16,7 @@ from doocot.imap import list as list_
 from doocot.imap.fetch_items import Item
 from doocot.mailbox.happened import Folders, Named, Seen, Touched, differences, seen, touched
 from doocot.mailbox.listing import Entry
+from doocot.mailbox.metadata import special_uses
 from doocot.mailbox.namespaces import Place, Type, locate, locate_new, shown
 from doocot.mailbox.view import View
 from doocot.store.index.mailboxes import find_mailbox
@@ -142,6 +143,7 @@ def of_others(session: "ImapSession", notify: Notify) -> Generator[Step, Any, bo
     own, notify.own = notify.own, Own()
     responses = 0
     if look or found.names:
+        special_uses(mail)
         notify.seen, names_now = yield Job(lambda: _seen_again(session, before, found))
         responses += yield from _names(session, notify, before, names_now, own)
     responses += yield from _statuses(session, notify, found, own)

@@ -14,12 +14,12 @@ from types import GeneratorType
 from typing import Any, Final
 
 from doocot.errors import Kind, MailError
-from doocot.imap import progress, telling
+from doocot.imap import metadata, progress, telling
 from doocot.imap.capability import capabilities
 from doocot.imap.codes import response_code
 from doocot.imap.command import Bad, Bound, NextLine, No, Ok, State, Steps
 from doocot.imap.context import ImapContext
-from doocot.imap.extensions import UIDONLY
+from doocot.imap.extensions import METADATA, UIDONLY
 from doocot.imap.literals import judge
 from doocot.imap.notices import Notify
 from doocot.imap.updates import Updates
@@ -61,6 +61,7 @@ class ImapSession:
     literal_memory: int = 0
     hide: int = 0  # the position of this command's own silent change
     kept: bytes = b""  # told with the end of this command
+    metadata_told: int = 0  # the position up to which metadata were told, after ENABLE METADATA
     utf8: bool = False
     compressed: bool = False
     id_sent: bool = False
@@ -332,6 +333,8 @@ class ImapSession:
         told, self.kept = self.kept, b""
         view, bound = self.view, self._bound
         self._bound = None
+        if METADATA in self.enabled:
+            told += metadata.unsolicited(self)
         if view is not None and bound is not None and bound.row.sync:
             try:
                 delta = telling.at_end(self, view, bound)

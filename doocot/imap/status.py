@@ -1,4 +1,5 @@
-"""STATUS (RFC 3501 §6.3.10) with HIGHESTMODSEQ (RFC 7162 §3.1.5), SIZE (RFC 8438) and DELETED (RFC 9051 §6.3.11)."""
+"""STATUS (RFC 3501 §6.3.10) with HIGHESTMODSEQ (RFC 7162 §3.1.5), SIZE (RFC 8438), APPENDLIMIT (RFC 7889) and DELETED
+(RFC 9051 §6.3.11)."""
 
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ from doocot.wire.respond import astring
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
-ITEMS = (b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"DELETED", b"HIGHESTMODSEQ", b"SIZE")
+ITEMS = (
+    *(b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"DELETED", b"HIGHESTMODSEQ", b"SIZE"),
+    b"APPENDLIMIT",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,8 @@ def _counts(items: tuple[bytes, ...]) -> Counts:
 
 def _line(session: "ImapSession", row: MailboxRow, echo: bytes, items: tuple[bytes, ...]) -> bytes:
     assert session.mail is not None
-    values = {
+    limit = session.context.append_limit
+    values: dict[bytes, int | bytes] = {
         b"MESSAGES": row.messages,
         b"UIDNEXT": row.uid_next,
         b"UIDVALIDITY": row.uid_validity,
@@ -105,11 +110,16 @@ def _line(session: "ImapSession", row: MailboxRow, echo: bytes, items: tuple[byt
         b"DELETED": row.deleted,
         b"HIGHESTMODSEQ": max(row.modseq, 1),
         b"SIZE": max(row.size, 0),
+        b"APPENDLIMIT": b"NIL" if limit is None else limit,
     }
     if b"RECENT" in items:
         values[b"RECENT"] = mailbox_status.recent(session.mail, row)
-    told = b" ".join(b"%b %d" % (item, values[item]) for item in items)
+    told = b" ".join([_told(item, values[item]) for item in items])
     return b"* STATUS %b (%b)\r\n" % (astring(echo, session.utf8), told)
+
+
+def _told(item: bytes, value: int | bytes) -> bytes:
+    return b"%b %b" % (item, value) if isinstance(value, bytes) else b"%b %d" % (item, value)
 
 
 def of_row(

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from doocot.imap import fetch, notices, untagged, updates
+from doocot.imap import extensions, fetch, metadata, notices, untagged, updates
 from doocot.imap.command import Bound, NextLine
 from doocot.imap.notices import Notify, Own
 from doocot.mailbox.view import Delta, View, sync
@@ -118,10 +118,14 @@ def news(session: "ImapSession", *, expunge: bool) -> Generator[Step, Any, bool]
     In IDLE that is the same as without it (RFC 5465 §4), but that expunges may be told there.
     """
     view, notify, spoke = session.view, session.notify, False
+    if extensions.METADATA in session.enabled:
+        told = metadata.unsolicited(session)
+        spoke = bool(told)
+        yield told
     if notify is not None:
         notify.checked = changed(_root(session), notify.checked)
     if view is not None and (notify is None or notify.selected.messages):
-        spoke = yield from of_view(session, view, expunge=expunge, by_uid=False)
+        spoke |= yield from of_view(session, view, expunge=expunge, by_uid=False)
     if notify is not None and notify.groups:
         spoke = (yield from notices.of_others(session, notify)) or spoke
     return spoke

@@ -5,7 +5,7 @@ subscriptions changes, so a listing where nothing happened costs two calls of st
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -50,25 +50,27 @@ class Listing:
     spaces: tuple[Space, ...]
     folders: FolderNames
     subscriptions: object
+    uses: Mapping[str, tuple[str, ...]]
     entries: dict[str, Entry]
     rendered: dict[object, bytes] = field(default_factory=dict)
 
 
 def listing(mail: "Mail") -> Listing:
-    """The tree as it is now."""
+    """The tree as it is now; special uses that clients gave are those that `metadata.special_uses` last saw."""
     opened, root = mail.opened, mail.opened.root
-    before = opened.listing
+    before, (_, uses) = opened.listing, opened.special_uses
     now = maildir.scan_folders(root, before.folders if before is not None else None)
     if now.removed:
         folders.recover(root, now.removed)
     state = _subscriptions_state(root)
-    if before is not None and before.spaces == mail.spaces and before.subscriptions == state:
+    known = before is not None and (before.spaces, before.subscriptions, before.uses) == (mail.spaces, state, uses)
+    if before is not None and known:
         if before.folders is now:
             return before
         if (before.folders.names, before.folders.unfinished) == (now.names, now.unfinished):
             before.folders = now
             return before
-    made = Listing(mail.spaces, now, state, _tree(mail.spaces, now.names, subscribed_names(root)))
+    made = Listing(mail.spaces, now, state, uses, _tree(mail.spaces, now.names, subscribed_names(root), uses))
     opened.listing = made
     return made
 
@@ -102,7 +104,12 @@ def own_spaces(spaces: Iterable[Space]) -> list[Space]:
     return [space for space in spaces if not space.location]
 
 
-def _tree(spaces: tuple[Space, ...], names: frozenset[str], subscribed: Sequence[str]) -> dict[str, Entry]:
+def _tree(
+    spaces: tuple[Space, ...],
+    names: frozenset[str],
+    subscribed: Sequence[str],
+    uses: Mapping[str, tuple[str, ...]],
+) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for space in own_spaces(spaces):
         for name in names:
@@ -120,6 +127,10 @@ def _tree(spaces: tuple[Space, ...], names: frozenset[str], subscribed: Sequence
             found = entries.get(shown(space, special.name))
             if found is not None:
                 found.special_use = special.special_use
+        for name, given in uses.items():
+            found = entries.get(shown(space, name))
+            if found is not None and found.exists:
+                found.special_use = tuple(dict.fromkeys((*found.special_use, *given)))
         if space.prefix and space.listed is Listed.YES and not space.inbox:
             _entry(entries, space, "").root = True
     _add_parents(entries)

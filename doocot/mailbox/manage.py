@@ -4,13 +4,16 @@ from collections.abc import Generator
 from typing import Any
 
 from doocot.errors import Kind, MailError
-from doocot.mailbox import copy, user
+from doocot.mailbox import copy, metadata, user
 from doocot.mailbox.namespaces import Auto, Place, locate, locate_new, no_such_mailbox, special
 from doocot.mailbox.places import find, forms, named, own, set_subscribed, subscription_name
 from doocot.mailbox.user import Mail
 from doocot.store import folders
+from doocot.store.index.metadata import SPECIAL_USE
 from doocot.store.snapshot import last_uid
 from doocot.wire.flow import Job, Step
+
+_NO_BOUND = metadata.Rules(max_total=1 << 62)  # a mailbox that was made keeps the use that it was made for
 
 
 def there(mail: Mail, place: Place) -> bool:
@@ -22,17 +25,16 @@ def there(mail: Mail, place: Place) -> bool:
 def create(mail: Mail, name: str, special_use: tuple[str, ...] = ()) -> None:
     """Makes a mailbox; names above it need no folder. Blocking.
 
-    A special use (RFC 6154 §3) can only be what the configuration says of that name. Raises MailError.
+    The special uses (RFC 6154 §3) beyond those of the configuration are kept as its metadata. Raises MailError.
     """
     place = locate_new(mail.spaces, name)
     if not place.name:
         raise MailError(Kind.ALREADY_EXISTS, folders.EXISTS)
     own(place)
-    found = special(place)
-    wanted = {use.lower() for use in special_use}
-    if not wanted <= {use.lower() for use in (found.special_use if found is not None else ())}:
-        raise MailError(Kind.CANNOT, "Special uses of mailboxes are set by the administrator.")
-    folders.create_folder(mail.opened.root, place.name)
+    root, found = mail.opened.root, special(place)
+    row = folders.create_folder(root, place.name)
+    if not set(special_use) <= set(found.special_use if found is not None else ()):
+        metadata.set_entries(root, row.id, {SPECIAL_USE: " ".join(special_use).encode()}, _NO_BOUND)
 
 
 def delete(mail: Mail, name: str) -> None:

@@ -50,6 +50,7 @@ class Special:
     name: str
     auto: Auto = Auto.NO
     special_use: tuple[str, ...] = ()
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def _space(section: Namespace) -> Space:
 
 
 def _special(space: Space, section: MailboxSettings) -> Special:
-    return Special(section.name.replace(space.separator, "/"), Auto(section.auto), section.special_use)
+    return Special(section.name.replace(space.separator, "/"), Auto(section.auto), section.special_use, section.comment)
 
 
 def special(place: Place) -> Special | None:

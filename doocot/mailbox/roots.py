@@ -2,8 +2,9 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from doocot.mailbox.view import Live, View, load, refresh
@@ -40,6 +41,10 @@ class OpenRoot:
     lives: dict[int, Live] = field(default_factory=dict)
     views: dict[int, int] = field(default_factory=dict)
     listing: "Listing | None" = None
+    special_uses: "tuple[int, Mapping[str, tuple[str, ...]]]" = (
+        -1,
+        MappingProxyType({}),
+    )  # at which commit, by mailbox
     watch: Watch = _nobody_watches
     unwatch: Watch = _nobody_watches
 

@@ -10,8 +10,9 @@ from doocot.auth.types import User
 from doocot.config.effective import effective
 from doocot.config.settings import Settings
 from doocot.imap.commands import COMMANDS
-from doocot.imap.context import DEFLATE_LEVEL, ImapContext
+from doocot.imap.context import DEFLATE_LEVEL, UNLIMITED, ImapContext
 from doocot.imap.session import ImapSession
+from doocot.mailbox.metadata import Rules
 from doocot.mailbox.user import Mail
 from doocot.main.plan import Listening
 from doocot.main.services import MakeSession, WorkerContext
@@ -40,11 +41,12 @@ def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
         settings.login_greeting.encode(),
         settings.imap_max_line_length,
         starttls=not listening.tls and "imap" in worker.tls_protocols,
-        max_literal=settings.doocot_append_limit or 1 << 62,
+        max_literal=settings.doocot_append_limit or UNLIMITED,
         idle_notify=float(settings.imap_idle_notify_interval),
         idle_check=float(settings.mailbox_idle_check_interval),
         literal_minus=settings.imap_literal_minus,
         deflate_level=_deflate_level(settings),
+        metadata=_metadata(settings) if settings.imap_metadata else None,
     )
 
     def session() -> Session:
@@ -57,3 +59,13 @@ def _deflate_level(settings: Settings) -> int:
     """`imap_compress_deflate_level` of a `plugin` section, as in Dovecot; what is no level is the default."""
     text = settings.plugin.get("imap_compress_deflate_level", "")
     return int(text) if re.fullmatch("[0-9]", text) else DEFLATE_LEVEL
+
+
+def _metadata(settings: Settings) -> Rules:
+    return Rules(
+        settings.doocot_metadata_max_size,
+        settings.doocot_metadata_max_entries,
+        settings.doocot_metadata_max_total,
+        settings.mail_server_comment,
+        settings.mail_server_admin,
+    )

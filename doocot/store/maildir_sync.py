@@ -177,9 +177,7 @@ def _take_in(root: Root, name: str, folder: str) -> tuple[MailboxRow, Imported |
             uidlist=dovecot_files.signature_text(known),
             listed_to=uids[-1] if uids else 0,
         )
-        before = writer.total_changes()
-        recovery.restore(root, writer, row, letters)
-        if writer.total_changes() != before:
+        if recovery.restore(root, writer, row, letters):
             imported = None
         row = mailboxes.mailbox_by_id(writer, row.id)
     committed(root)

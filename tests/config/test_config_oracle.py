@@ -19,7 +19,7 @@ needs_doveconf = pytest.mark.skipif(not Path(DOVECONF).exists(), reason="Debian'
 
 # Not known to the oracle, or looked up by it in the system or the name service.
 _OURS = ("doocot_", "managesieve_")
-_OTHER_DEFAULT = ("base_dir", "instance_name", "login_greeting", "state_dir")
+_OTHER_DEFAULT = ("base_dir", "imap_metadata", "instance_name", "login_greeting", "state_dir")
 _TEXTS = (
     *("", "a", "maildir:~/Maildir:INDEX=/var/%d/%n", "two words", " leading", "trailing ", "in # side", 'say "hi"'),
     *(

@@ -19,7 +19,7 @@ import click
 from doocot.auth.sasl import MECHANISMS
 from doocot.auth.settings import AuthSettings
 from doocot.config import sections
-from doocot.config.kinds import Setting, table
+from doocot.config.kinds import SIZE, Setting, table
 from doocot.config.settings import Settings
 from doocot.events.table import CONTEXT, EVENTS, EventKind
 from doocot.imap.capability import capabilities
@@ -28,6 +28,7 @@ from doocot.imap.commands import COMMANDS as IMAP_COMMANDS
 from doocot.lmtp.commands import COMMANDS as LMTP_COMMANDS
 from doocot.lmtp.conversation import Command as LmtpCommand
 from doocot.lmtp.hello import extensions
+from doocot.mailbox.metadata import Rules
 from doocot.main.cli import SUBCOMMANDS, load
 from doocot.wire.flow import Peer
 from tests.docs.test_docs_rfc import CAPABILITIES, INDEX
@@ -298,7 +299,14 @@ def _lmtp_row(row: LmtpCommand) -> tuple[str, ...]:
 
 def imap_offers(user: str, *, tls: bool) -> list[str]:
     """The capabilities told to a client from elsewhere, by the function that the session uses."""
-    context = SimpleNamespace(auth=AuthSettings(mechanisms=tuple(MECHANISMS)), starttls=True, literal_minus=False)
+    limit = table(Settings)["doocot_append_limit"].default
+    context = SimpleNamespace(
+        auth=AuthSettings(mechanisms=tuple(MECHANISMS)),
+        starttls=True,
+        literal_minus=False,
+        append_limit=SIZE.parse(limit),
+        metadata=Rules(),
+    )
     peer = Peer(remote_ip="192.0.2.1", local_ip="192.0.2.2", tls=tls)
     session: Any = SimpleNamespace(user=user, context=context, peer=peer, compressed=False)
     return capabilities(session).decode().split()

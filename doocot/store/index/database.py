@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 import apsw
 
 from doocot.errors import Kind, MailError
-from doocot.store.index.schema import DDL, VERSION
+from doocot.store.index.schema import DDL, UPGRADES, VERSION
 
 RESERVE_AHEAD = 10_000
 BUSY_MS = 20_000
@@ -268,14 +268,19 @@ def _create(writer: apsw.Connection, path: str) -> None:
             # The clock is ahead of any count of changes: an index made anew repeats no position of the one before.
             first = int(time.time() * 1000)
             writer.execute(
-                "INSERT INTO root VALUES(1, ?1, ?2, ?3, ?4, ?5, ?4, 0, '')",
+                "INSERT INTO root VALUES(1, ?1, ?2, ?3, ?4, ?5, ?4, 0, '', 0)",
                 (VERSION, os.uname().nodename, boot_id(), first, first + RESERVE_AHEAD),
             )
+            writer.pragma("user_version", VERSION)
+        elif version < VERSION:
+            for step in range(version, VERSION):
+                writer.execute(UPGRADES[step])
+            writer.execute("UPDATE root SET version = ?", (VERSION,))
             writer.pragma("user_version", VERSION)
         elif version != VERSION:
             raise MailError(
                 Kind.UNAVAILABLE,
-                "The index of this mail was made by another version.",
+                "The index of this mail was made by a newer version.",
                 f"{path}: index version {version}, this Doocot reads {VERSION}; remove the file to have it made anew",
             )
         writer.execute("COMMIT")

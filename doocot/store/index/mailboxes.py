@@ -16,7 +16,7 @@ _COLUMNS = (
 
 # Names of files may tell sizes whose sum is none: it stays at the greatest number64 of RFC 9051 §4.2, SQLite's integer.
 MAX_SIZE: Final = (1 << 63) - 1
-CREATED, DELETED, RENAMED, SUBSCRIBED = 10, 11, 12, 13
+CREATED, DELETED, RENAMED, SUBSCRIBED, METADATA_CHANGED = 10, 11, 12, 13, 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,7 @@ def delete_mailbox(db: Database, writer: apsw.Connection, mailbox: int) -> None:
     name = mailbox_by_id(writer, mailbox).name
     writer.execute("DELETE FROM message WHERE mailbox = ?", (mailbox,))
     writer.execute("DELETE FROM change WHERE mailbox = ?", (mailbox,))
+    writer.execute("DELETE FROM metadata WHERE mailbox = ?", (mailbox,))
     writer.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
     writer.execute(
         "INSERT INTO change(position, mailbox, kind, uids) VALUES(?, ?, ?, ?)", (position, mailbox, DELETED, name)

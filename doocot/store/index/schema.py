@@ -11,12 +11,14 @@
    that the settler may have given it since, separated by "/". `letters` NULL means that the file lies in new/.
 6. An `intent` is committed before the file work that it speaks of, and deleted after it.
 
+root.restored: whether the metadata of the server were taken from the recovery file, see `store.recovery`.
+
 flags: bits 0-4 Seen Answered Flagged Deleted Draft, from bit 8 the id of the keyword set.
 """
 
-VERSION = 1
+VERSION = 2
 
-DDL = """
+_FIRST = """
 CREATE TABLE root(
   one INTEGER PRIMARY KEY CHECK(one = 1),
   version INTEGER NOT NULL,
@@ -26,7 +28,8 @@ CREATE TABLE root(
   reserved INTEGER NOT NULL,
   trimmed INTEGER NOT NULL,
   content INTEGER NOT NULL,
-  folders TEXT NOT NULL
+  folders TEXT NOT NULL,
+  restored INTEGER NOT NULL
 );
 CREATE TABLE mailbox(
   id INTEGER PRIMARY KEY,
@@ -78,3 +81,14 @@ CREATE TABLE change(
 CREATE INDEX change_mailbox ON change(mailbox, position);
 CREATE TABLE intent(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, mailbox INTEGER NOT NULL, data TEXT NOT NULL);
 """
+
+_METADATA = """
+CREATE TABLE metadata(mailbox INTEGER NOT NULL, entry TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(mailbox, entry));
+CREATE INDEX metadata_special_use ON metadata(mailbox) WHERE entry = '/private/specialuse';
+"""
+
+DDL = _FIRST + _METADATA
+
+# By version: what makes an index of the next one of it, with all rows that it has. `restored` is for an index
+# that was made anew, which this one was not.
+UPGRADES = {1: _METADATA + "ALTER TABLE root ADD COLUMN restored INTEGER NOT NULL DEFAULT 1;"}
