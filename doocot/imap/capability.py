@@ -51,6 +51,8 @@ LOGGED_IN: Final = (
     b"COMPRESS=DEFLATE",
     b"STATUS=SIZE",
     b"CREATE-SPECIAL-USE",
+    b"OBJECTID",
+    b"SAVEDATE",
 )
 
 

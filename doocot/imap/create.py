@@ -1,4 +1,7 @@
-"""CREATE (RFC 3501 §6.3.3), with USE (RFC 6154 §3): the mailbox begins with these special uses."""
+"""CREATE (RFC 3501 §6.3.3), with USE (RFC 6154 §3): the mailbox begins with these special uses.
+
+The answer tells the MAILBOXID (RFC 8474 §4.1).
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +12,8 @@ from doocot.imap.notices import own_name
 from doocot.mailbox import manage
 from doocot.mailbox.metadata import canonical_uses
 from doocot.mailbox.namespaces import locate_new
+from doocot.message.objectid import mailbox_id
+from doocot.store.index.mailboxes import MailboxRow
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Job
 
@@ -49,7 +54,7 @@ def _create(session: "ImapSession", args: Create) -> Steps:
         uses = canonical_uses(args.special_use, locate_new(mail.spaces, name))
     except ValueError as error:
         raise No(str(error).encode(), b"USEATTR") from None
-    yield Job(lambda: manage.create(mail, name, uses))
+    row: MailboxRow = yield Job(lambda: manage.create(mail, name, uses))
     own_name(session, name)
     told = oldname.changed(session, args.mailbox) if name != args.mailbox else b""
-    return Ok(b"Create completed.", data=told)
+    return Ok(b"Create completed.", b"MAILBOXID (%b)" % mailbox_id(row.guid), told)

@@ -14,7 +14,7 @@ from doocot.imap.extensions import Mode, mode
 from doocot.imap.fetch_items import Binary, Body, Item, Items, Plain, parse_items
 from doocot.imap.sets import rows_of
 from doocot.imap.untagged import condstore, vanished
-from doocot.mailbox import change, facts
+from doocot.mailbox import change, facts, fetch_columns
 from doocot.mailbox import fetch as columns
 from doocot.mailbox.ahead import Ahead
 from doocot.mailbox.change import FlagChange, Operation
@@ -64,6 +64,9 @@ _COLUMNS = {
     b"ENVELOPE": Column(b"ENVELOPE %b", columns.fact_arguments(facts.ENVELOPE)),
     b"BODYSTRUCTURE": Column(b"BODYSTRUCTURE %b", columns.fact_arguments(facts.BODYSTRUCTURE)),
     b"BODY": columns.file_column(b"BODY %b", _text),
+    b"SAVEDATE": fetch_columns.SAVEDATE,
+    b"EMAILID": fetch_columns.EMAILID,
+    b"THREADID": fetch_columns.THREADID,
 }
 
 
@@ -81,7 +84,12 @@ _REV2_COLUMNS = _COLUMNS | {
 }
 
 
-_FACTS = {b"ENVELOPE": facts.ENVELOPE, b"BODYSTRUCTURE": facts.BODYSTRUCTURE}
+_FACTS = {
+    b"ENVELOPE": facts.ENVELOPE,
+    b"BODYSTRUCTURE": facts.BODYSTRUCTURE,
+    b"EMAILID": facts.EMAILID,
+    b"THREADID": facts.KEYS,
+}
 
 
 def _part_of(octets: bytes | None, wanted: tuple[int, int] | None) -> bytes:

@@ -1,4 +1,5 @@
-"""The item list of FETCH as values (RFC 3501 §6.4.5 fetch-att, BINARY RFC 3516 §4.2, MODSEQ RFC 7162 §3.1.4)."""
+"""The item list of FETCH as values (RFC 3501 §6.4.5 fetch-att, BINARY RFC 3516 §4.2, MODSEQ RFC 7162 §3.1.4, SAVEDATE
+RFC 8514 §4.2, EMAILID and THREADID RFC 8474 §5)."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ MAX_HEADER_NAMES = 1000
 MAX_DEPTH = 100
 
 _PLAIN = frozenset(
-    (b"UID", b"FLAGS", b"MODSEQ", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE", b"BODYSTRUCTURE", b"BODY")
+    (
+        *(b"UID", b"FLAGS", b"MODSEQ", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE", b"BODYSTRUCTURE", b"BODY"),
+        *(b"SAVEDATE", b"EMAILID", b"THREADID"),
+    )
 )
 _MACROS = {
     b"ALL": (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE"),
@@ -171,7 +175,7 @@ def _section_item(c: Cursor, name: bytes) -> Item:
 
 def _body(c: Cursor, *, sets_seen: bool) -> Body:
     c.expect(b"[")
-    path = _part(c)
+    path = section_part(c)
     kind, words = SectionText.WHOLE, b""
     names: tuple[bytes, ...] = ()
     if not c.at(b"]"):
@@ -180,13 +184,13 @@ def _body(c: Cursor, *, sets_seen: bool) -> Body:
         kind, names, words = _section_text(c, inside=bool(path))
     c.expect(b"]")
     label = b".".join(filter(None, (b".".join(b"%d" % number for number in path), words)))
-    partial = _partial(c)
+    partial = octet_range(c)
     origin = b"" if partial is None else b"<%d>" % partial[0]
     section = Section(path, kind, frozenset(name.lower() for name in names))
     return Body(b"BODY[%b]%b" % (label, origin), section, sets_seen, partial, names)
 
 
-def _part(c: Cursor) -> tuple[int, ...]:
+def section_part(c: Cursor) -> tuple[int, ...]:
     """`section-part = nz-number *("." nz-number)`"""
     found = _PART.match(c.text, c.position)
     if found is None:
@@ -213,7 +217,7 @@ def _section_text(c: Cursor, *, inside: bool) -> tuple[SectionText, tuple[bytes,
     return SectionText(word.decode()), names, b"%b (%b)" % (word, listed)
 
 
-def _partial(c: Cursor) -> tuple[int, int] | None:
+def octet_range(c: Cursor) -> tuple[int, int] | None:
     """`partial = "<" number64 "." nz-number64 ">"`"""
     if not c.at(b"<"):
         return None
@@ -226,10 +230,10 @@ def _partial(c: Cursor) -> tuple[int, int] | None:
 
 def _binary(c: Cursor, name: bytes) -> Binary:
     c.expect(b"[")
-    path = _part(c)
+    path = section_part(c)
     c.expect(b"]")
     size_only = name == b"BINARY.SIZE"
-    partial = None if size_only else _partial(c)
+    partial = None if size_only else octet_range(c)
     origin = b"" if partial is None else b"<%d>" % partial[0]
     label = b"%b[%b]%b" % (b"BINARY.SIZE" if size_only else b"BINARY", b".".join(b"%d" % n for n in path), origin)
     return Binary(label, path, name == b"BINARY", size_only, partial)

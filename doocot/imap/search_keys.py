@@ -12,6 +12,7 @@ from doocot.mailbox.search_tree import (
     Addresses,
     All,
     And,
+    EmailId,
     Flag,
     Header,
     InternalDate,
@@ -25,9 +26,11 @@ from doocot.mailbox.search_tree import (
     Size,
     Subject,
     Text,
+    ThreadId,
 )
 from doocot.mailbox.view import RECENT
 from doocot.message.charset import search_key
+from doocot.message.objectid import is_objectid
 from doocot.store.index.messages import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from doocot.wire.cursor import BadSyntax, Cursor
 
@@ -35,6 +38,7 @@ MAX_DEPTH: Final = 100
 MAX_KEYS: Final = 2000
 
 FOREVER: Final = 2**62
+NOWHERE: Final = b"\xff"  # an octet that no object identifier has
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 # Codecs of Python that are no charsets of mail; unicode_escape and its like interpret, idna takes quadratic time.
 _NO_CHARSETS: Final = frozenset(
@@ -116,6 +120,15 @@ def _subject(r: _Reader) -> Key:
     return Subject(text) if text else Header(b"subject", b"")
 
 
+def _object_id(r: _Reader, kind: bytes) -> bytes:
+    """`objectid` as `search_tree.EmailId` has it: one of another kind is found nowhere (RFC 8474 §5)."""
+    begin = r.c.sp().position
+    text = r.c.astring()
+    if not is_objectid(text):
+        raise BadSyntax("an object identifier of letters, digits, _ and - was expected", begin)
+    return text + b"\0" if text.startswith(kind) else NOWHERE
+
+
 def _before(r: _Reader) -> Key:
     return InternalDate(-FOREVER, _day(r.c))
 
@@ -169,6 +182,7 @@ _WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[_Reader], Key]]] = MappingProxyT
         b"BEFORE": _before,
         b"BODY": lambda r: Text(r.text(), False),
         b"CC": lambda r: _addresses(b"cc", r.text()),
+        b"EMAILID": lambda r: EmailId(_object_id(r, b"M")),
         b"FROM": lambda r: _addresses(b"from", r.text()),
         b"HEADER": _header,
         b"KEYWORD": _keyword,
@@ -182,6 +196,7 @@ _WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[_Reader], Key]]] = MappingProxyT
         b"SMALLER": lambda r: Size(0, r.c.sp().number64()),
         b"SUBJECT": _subject,
         b"TEXT": lambda r: Text(r.text(), True),
+        b"THREADID": lambda r: ThreadId(_object_id(r, b"T")),
         b"TO": lambda r: _addresses(b"to", r.text()),
         b"UID": _uid,
         b"UNKEYWORD": lambda r: Not(_keyword(r)),

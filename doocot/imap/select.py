@@ -14,6 +14,7 @@ from doocot.imap.updates import Updates
 from doocot.mailbox import user
 from doocot.mailbox.places import find
 from doocot.mailbox.view import NEVER_RECENT, View
+from doocot.message.objectid import mailbox_id
 from doocot.store.index.messages import SEEN
 from doocot.store.snapshot import Snapshot, column, pieces
 from doocot.wire.cursor import BadSyntax, Cursor
@@ -133,9 +134,11 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
 def opened(session: "ImapSession", view: View) -> bytes:
     """What SELECT tells of the mailbox (RFC 3501 §6.3.1). RECENT and UNSEEN are gone from IMAP4rev2 (RFC 9051 §6.3.2),
 
-    and UNSEEN, which is a sequence number, from UIDONLY (RFC 9586 §3).
+    and UNSEEN, which is a sequence number, from UIDONLY (RFC 9586 §3). MAILBOXID: RFC 8474 §4.2.
     """
     row, rev2 = view.live.row, extensions.rev2(session)
+    """What SELECT tells of the mailbox (RFC 3501 §6.3.1, MAILBOXID: RFC 8474 §4.2)."""
+    row = view.live.row
     session.known_sets = set().union(*(untagged.keyword_sets(chunk.flags) for chunk in view.snapshot.chunks))
     lines = [untagged.flags_lines(session), untagged.exists(session, view.snapshot.count)]
     first = 0 if rev2 or extensions.uid_only(session) else first_unseen(view)
@@ -144,6 +147,7 @@ def opened(session: "ImapSession", view: View) -> bytes:
     lines += [
         b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % row.uid_validity,
         b"* OK [UIDNEXT %d] Predicted next UID\r\n" % row.uid_next,
+        b"* OK [MAILBOXID (%b)] Identifier of the mailbox\r\n" % mailbox_id(row.guid),
         b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % untagged.highest_modseq(view),
     ]
     return b"".join(lines)

@@ -1,5 +1,5 @@
-"""STATUS (RFC 3501 §6.3.10) with HIGHESTMODSEQ (RFC 7162 §3.1.5), SIZE (RFC 8438), APPENDLIMIT (RFC 7889) and DELETED
-(RFC 9051 §6.3.11)."""
+"""STATUS (RFC 3501 §6.3.10) with HIGHESTMODSEQ (RFC 7162 §3.1.5), SIZE (RFC 8438), APPENDLIMIT (RFC 7889), MAILBOXID
+(RFC 8474 §4.3) and DELETED (RFC 9051 §6.3.11)."""
 
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from doocot.mailbox import status as mailbox_status
 from doocot.mailbox.namespaces import Place
 from doocot.mailbox.places import find
 from doocot.mailbox.status import Counts
+from doocot.message.objectid import mailbox_id
 from doocot.store.index.mailboxes import MailboxRow
 from doocot.wire import mutf7
 from doocot.wire.cursor import Cursor
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ITEMS = (
     *(b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"DELETED", b"HIGHESTMODSEQ", b"SIZE"),
     b"APPENDLIMIT",
+    b"MAILBOXID",
 )
 
 
@@ -111,6 +113,7 @@ def _line(session: "ImapSession", row: MailboxRow, echo: bytes, items: tuple[byt
         b"HIGHESTMODSEQ": max(row.modseq, 1),
         b"SIZE": max(row.size, 0),
         b"APPENDLIMIT": b"NIL" if limit is None else limit,
+        b"MAILBOXID": b"(%b)" % mailbox_id(row.guid),
     }
     if b"RECENT" in items:
         values[b"RECENT"] = mailbox_status.recent(session.mail, row)

@@ -12,6 +12,7 @@ from doocot.message.bodystructure import bodystructure
 from doocot.message.envelope import envelope
 from doocot.message.header import header_fields, known_fields, names_key
 from doocot.message.keys import Keys, keys
+from doocot.message.objectid import email_id, thread_id
 from doocot.message.scan import crlf, header_end, scan
 from doocot.message.sections import wire
 from doocot.message.text import TextPart, file_text_parts
@@ -26,7 +27,7 @@ from doocot.store.root import Root
 BATCH = 250
 
 # The Facts of every message. Header sections that clients ask for in bulk get ids above HEADER_SETS.
-ENVELOPE, BODYSTRUCTURE, KEYS, TEXT = 1, 2, 3, 4
+ENVELOPE, BODYSTRUCTURE, KEYS, TEXT, EMAILID = 1, 2, 3, 4, 5
 HEADER_SETS = 100
 MAX_HEADER_SETS = 16
 
@@ -35,6 +36,9 @@ MAX_HEADER_SETS = 16
 # quarter longer for what few ask for, and KEYS are of the header alone, which is a third of the work.
 LISTED = (ENVELOPE, BODYSTRUCTURE)
 
+PARSED = frozenset((*LISTED, TEXT))  # Facts for which the parts of the message are looked for
+WHOLE = PARSED | {EMAILID}  # Facts for which the whole file is read
+
 HEAD_OCTETS = 8192  # what is read of a file of which only the header is wanted; most are shorter
 
 
@@ -42,7 +46,7 @@ HEAD_OCTETS = 8192  # what is read of a file of which only the header is wanted;
 class Wanted:
     """Messages low..high of a mailbox and which of their Facts are wanted.
 
-    `items` are ids of this module; with one of LISTED come the others of that tuple and, as with TEXT, dates and sizes.
+    `items` are ids of this module; with one of LISTED come the others of that tuple, with any of WHOLE dates and sizes.
     `header_sets` are the header sections (id, lower-case names).
     """
 
@@ -81,25 +85,21 @@ def compute_in(db: Database, files: Files, wanted: Wanted) -> int:
 def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[Any, ...]]) -> int:
     new: list[tuple[int, int, bytes]] = []
     dates: list[tuple[int, int, int]] = []
-    listed = any(item in LISTED for item in wanted.items)
-    text = TEXT in wanted.items
+    items = frozenset(wanted.items)
+    whole = not items.isdisjoint(WHOLE)
     sets = [(item, names_key(names)) for item, names in wanted.header_sets]
     for uid, content, *named in batch:
-        read = _read(db, files, wanted, *named, whole=listed or text)
+        read = _read(db, files, wanted, *named, whole=whole)
         if read is None:
             continue
         raw, mtime = read
-        if listed or text:
+        if whole:
             data = crlf(raw)
-            part = scan(data)
             dates.append((mtime, len(data), uid))
-            if listed:
-                new += ((ENVELOPE, content, envelope(part.header)), (BODYSTRUCTURE, content, bodystructure(part)))
-            if text:
-                new.append((TEXT, content, pack_text(file_text_parts(part, raw, data))))
-        if sets or KEYS in wanted.items:
+            new += [(item, content, found) for item, found in _of_whole(items, raw, data)]
+        if sets or KEYS in items:
             head = _head(raw)
-            if KEYS in wanted.items:
+            if KEYS in items:
                 new.append((KEYS, content, pack_keys(keys(known_fields(head)))))
             for item, names in sets:
                 section = wire(header_fields(head, names))
@@ -111,6 +111,19 @@ def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[Any
         if dates:
             messages.set_dates(writer, wanted.mailbox, dates)
     return len(batch)
+
+
+def _of_whole(items: frozenset[int], raw: bytes, data: bytes) -> list[tuple[int, bytes]]:
+    """Those of the Facts that the whole file is read for; `data` is it with CRLF line ends."""
+    found = [(EMAILID, email_id(data))] if EMAILID in items else []
+    if items.isdisjoint(PARSED):
+        return found
+    part = scan(data)
+    if not items.isdisjoint(LISTED):
+        found += ((ENVELOPE, envelope(part.header)), (BODYSTRUCTURE, bodystructure(part)))
+    if TEXT in items:
+        found.append((TEXT, pack_text(file_text_parts(part, raw, data))))
+    return found
 
 
 def _read(
@@ -156,6 +169,12 @@ def pack_keys(of: Keys) -> bytes:
     if packed.count(b"\0") >= len(fields):
         packed = b"\0".join([field.replace(b"\0", b" ") for field in fields])
     return packed
+
+
+def thread_of(packed: bytes) -> bytes:
+    """THREADID of the message whose KEYS these are."""
+    fields = packed.split(b"\0")
+    return thread_id(fields[7], fields[8].split(b"\n") if fields[8] else (), packed)
 
 
 def pack_text(parts: list[TextPart]) -> bytes:

@@ -96,6 +96,13 @@ def date_arguments(view: View, piece: Piece) -> Arguments:
     ]
 
 
+def date_time(seconds: int) -> bytes:
+    """`date-time` of a moment after 1970, in UTC."""
+    days, seconds = divmod(seconds, 86400)
+    minutes, seconds = divmod(seconds, 60)
+    return b'"%b %b%b +0000"' % (_day(days), _CLOCK[minutes], _SECONDS[seconds])
+
+
 def fact_arguments(item: int) -> Callable[[View, Piece], Arguments]:
     """The Fact `item` of each message, as it goes on the wire."""
 

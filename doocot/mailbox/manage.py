@@ -9,6 +9,7 @@ from doocot.mailbox.namespaces import Auto, Place, locate, locate_new, no_such_m
 from doocot.mailbox.places import find, forms, named, own, set_subscribed, subscription_name
 from doocot.mailbox.user import Mail
 from doocot.store import folders
+from doocot.store.index.mailboxes import MailboxRow
 from doocot.store.index.metadata import SPECIAL_USE
 from doocot.store.snapshot import last_uid
 from doocot.wire.flow import Job, Step
@@ -22,8 +23,8 @@ def there(mail: Mail, place: Place) -> bool:
     return folders.exists(mail.opened.root, place.name) or (found is not None and found.auto is not Auto.NO)
 
 
-def create(mail: Mail, name: str, special_use: tuple[str, ...] = ()) -> None:
-    """Makes a mailbox; names above it need no folder. Blocking.
+def create(mail: Mail, name: str, special_use: tuple[str, ...] = ()) -> MailboxRow:
+    """Makes a mailbox and gives its row; names above it need no folder. Blocking.
 
     The special uses (RFC 6154 §3) beyond those of the configuration are kept as its metadata. Raises MailError.
     """
@@ -35,6 +36,7 @@ def create(mail: Mail, name: str, special_use: tuple[str, ...] = ()) -> None:
     row = folders.create_folder(root, place.name)
     if not set(special_use) <= set(found.special_use if found is not None else ()):
         metadata.set_entries(root, row.id, {SPECIAL_USE: " ".join(special_use).encode()}, _NO_BOUND)
+    return row
 
 
 def delete(mail: Mail, name: str) -> None:

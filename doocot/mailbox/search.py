@@ -20,6 +20,7 @@ from doocot.mailbox.search_tree import (
     Addresses,
     All,
     And,
+    EmailId,
     Flag,
     Header,
     InternalDate,
@@ -33,6 +34,7 @@ from doocot.mailbox.search_tree import (
     Size,
     Subject,
     Text,
+    ThreadId,
 )
 from doocot.mailbox.view import RECENT, View
 from doocot.store.index.messages import Range
@@ -87,6 +89,10 @@ def _columns_of(key: Key) -> set[str]:
             return _columns_of(inner)
         case SentDate():
             return {of.SENT_DAY}
+        case EmailId():
+            return {of.EMAIL_ID}
+        case ThreadId():
+            return {of.THREAD_ID}
         case Text(text=text):
             return {of.REACH} if text else set()
         case Subject(text=text):
@@ -110,7 +116,7 @@ def _cost(key: Key) -> int:
             return 3
         case Header():
             return 1 if _columns_of(key) else 2
-        case Subject() | Addresses():
+        case Subject() | Addresses() | EmailId() | ThreadId():
             return 1
     return 0
 
@@ -135,7 +141,7 @@ def _mask(search: _Search, key: Key, within: Ints) -> Steps:
         case Not(inner):
             inside: Ints = yield from _mask(search, inner, within)
             return np.logical_and(within, ~inside)
-        case Header() | Addresses() | Subject() | Text():
+        case Header() | Addresses() | Subject() | Text() | EmailId() | ThreadId():
             return (yield from _of_text(search, key, within))
         case InternalDate() | Size():
             name = "date" if isinstance(key, InternalDate) else "size"
@@ -224,7 +230,7 @@ def learn(view: View, name: str, within: Ints, compute: Compute | None) -> Gener
         yield MORE
 
 
-def _of_text(search: _Search, key: Header | Addresses | Subject | Text, within: Ints) -> Steps:
+def _of_text(search: _Search, key: Header | Addresses | Subject | Text | EmailId | ThreadId, within: Ints) -> Steps:
     """Keys that compare text: in a column where there is one, else in the files."""
     view = search.view
     if isinstance(key, Text):

@@ -42,6 +42,7 @@ FROM, TO, CC, BCC, SUBJECT, PRESSED_SUBJECT, MESSAGE_ID = (
     "message-id",
 )
 SENT_DAY, REACH = "sent day", "reach"
+EMAIL_ID, THREAD_ID = "emailid", "threadid"
 BASE_SUBJECT, SENT = "base subject", "sent"
 FIRST_FROM, FIRST_TO, FIRST_CC = "first from", "first to", "first cc"
 DISPLAY_FROM, DISPLAY_TO = "display from", "display to"
@@ -157,7 +158,10 @@ _PLAIN_CHARSETS: Final = (
 )
 _PLAIN: Final = frozenset((b"header,", *(b"," + charset for charset in _PLAIN_CHARSETS.split())))
 
-# Where each column comes from: the Fact, the field of it (of KEYS), what is kept of that.
+# The Fact that a column is made of where that is not KEYS.
+_FACT_OF: Final = {REACH: facts.TEXT, EMAIL_ID: facts.EMAILID}
+
+# Where each column of KEYS comes from: the field, what is kept of it.
 _KEYS_FIELDS: Final[tuple[tuple[str, int, Callable[[bytes], Any] | None], ...]] = (
     (FROM, 0, None),
     (TO, 1, None),
@@ -243,7 +247,7 @@ def _extend(
     """Adds the messages from `row` on to these columns, and keeps them for later searches."""
     count = view.snapshot.count
     growing = {name: _growing(found[name]) for name in names}
-    items = [facts.TEXT] * (REACH in names) + [facts.KEYS] * (len(names) > (REACH in names))
+    items = {_FACT_OF.get(name, facts.KEYS) for name in names}
     ahead, holes = Ahead(view, count, compute, tuple(items)), False
     view.progress.goal = count
     for start in range(row, count, SLICE):
@@ -291,6 +295,11 @@ def _take(growing: dict[str, _Growing], item: int, packed: Sequence[bytes]) -> N
     if item == facts.TEXT:
         growing[REACH].values += [_reach(one) if one else 0 for one in packed]
         return
+    if item == facts.EMAILID:
+        growing[EMAIL_ID].values += packed
+        return
+    if THREAD_ID in growing:
+        growing[THREAD_ID].values += [facts.thread_of(one) if one else b"" for one in packed]
     split = [one.split(b"\0") if one else _NO_KEYS for one in packed]
     for name, number, keep in _KEYS_FIELDS:
         if name in growing:

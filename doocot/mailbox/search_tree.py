@@ -70,6 +70,20 @@ class ModSeq:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailId:
+    """`EMAILID` (RFC 8474 §5.1): `text` is an identifier and the NUL behind it, or how identifiers begin."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadId:
+    """`THREADID` (RFC 8474 §5.2), as `EmailId`."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """`HEADER name text`: lower-case name. An empty text asks whether the field is there."""
 
@@ -130,6 +144,8 @@ Key: TypeAlias = (
     | SentDate
     | Size
     | ModSeq
+    | EmailId
+    | ThreadId
     | Header
     | Addresses
     | Subject

@@ -25,23 +25,23 @@ _NOT_FOR_MAIL = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_es
 
 
 @remembered(256)
-def _known(charset: bytes) -> str:
-    """The name of the Python codec for a charset, utf-8 for one that is unknown."""
+def known_codec(charset: bytes) -> str | None:
+    """The name of the Python codec for a charset (utf-8 for an empty one), None for one that is unknown."""
     name = charset.partition(b"*")[0].decode("ascii", "replace").strip().lower()
     if name.replace("-", "_") in _NOT_FOR_MAIL:
-        return "utf-8"
+        return None
     try:
         b"".decode(name or "utf-8")
         b"a".decode(name or "utf-8", "replace")
     except (LookupError, ValueError):
-        return "utf-8"
+        return None
     return name or "utf-8"
 
 
 def decode(text: bytes, charset: bytes = b"utf-8") -> str:
     """The text in Unicode; never fails."""
     try:
-        return text.decode(_known(charset), "replace")
+        return text.decode(known_codec(charset) or "utf-8", "replace")
     except (LookupError, ValueError):
         return text.decode("utf-8", "replace")
 
@@ -56,13 +56,14 @@ def decode_header(value: bytes) -> str:
         if not after_word or not _only_space(between):
             out.append(between.decode("utf-8", "replace"))
         charset, encoding, text = found.groups()
-        out.append(decode(_word_octets(encoding, text), charset))
+        out.append(decode(word_octets(encoding, text), charset))
         at, after_word = found.end(), True
     out.append(value[at:].decode("utf-8", "replace"))
     return "".join(out)
 
 
-def _word_octets(encoding: bytes, text: bytes) -> bytes:
+def word_octets(encoding: bytes, text: bytes) -> bytes:
+    """The octets of an encoded word."""
     if encoding in b"bB":
         return tolerant(text, b"base64")
     text = text.replace(b"_", b" ")

@@ -172,6 +172,18 @@ ALLOWED: tuple[Difference, ...] = (
     ),
     # LIST, SELECT and APPEND.
     Difference(
+        rb"(?i:SELECT|EXAMINE) .*",
+        rb"\A\* OK \[MAILBOXID \(F[0-9a-f]{32}\)\]\Z",
+        DROPPED,
+        "RFC 8474 §4.2: SELECT and EXAMINE tell the MAILBOXID; Dovecot has no OBJECTID",
+    ),
+    Difference(
+        rb"CREATE .*",
+        rb"\ATAG OK \[MAILBOXID \(F[0-9a-f]{32}\)\]\Z",
+        rb"TAG OK",
+        "RFC 8474 §4.1: CREATE tells the MAILBOXID; Dovecot has no OBJECTID",
+    ),
+    Difference(
         rb"LIST .*",
         rb"\A(\* LIST \([^)]*?) ?\\(?:un)?marked(?=[ )])",
         rb"\1",
@@ -179,7 +191,7 @@ ALLOWED: tuple[Difference, ...] = (
         "them of mailboxes whose index it has looked at",
     ),
     Difference(
-        rb"(SELECT|EXAMINE) .*",
+        rb"(?i:SELECT|EXAMINE) .*",
         rb"\A\* OK \[HIGHESTMODSEQ N\]\Z",
         DROPPED,
         "RFC 7162 §3.1.2.1: a server that keeps mod-sequences sends HIGHESTMODSEQ with every SELECT and EXAMINE",

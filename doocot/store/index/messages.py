@@ -132,6 +132,12 @@ def numbers(connection: apsw.Connection, mailbox: int, low: int = 0, high: int =
     )
 
 
+def saved_dates(connection: apsw.Connection, mailbox: int, low: int, high: int) -> list[tuple[int, int]]:
+    """(uid, savedate) of those of the UIDs low..high of which it is known when they came into the mailbox."""
+    sql = "SELECT uid, savedate FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? AND savedate IS NOT NULL"
+    return rows(connection, sql, (mailbox, low, high))
+
+
 def append(db: Database, writer: apsw.Connection, mailbox: int, new: Sequence[NewMessage]) -> tuple[int, list[int]]:
     """Rows for new messages in one Change: (uidvalidity, their UIDs in order).
 
