@@ -53,6 +53,7 @@ LOGGED_IN: Final = (
     b"CREATE-SPECIAL-USE",
     b"OBJECTID",
     b"SAVEDATE",
+    b"UNAUTHENTICATE",
 )
 
 

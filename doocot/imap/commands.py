@@ -26,6 +26,7 @@ from doocot.imap import (
     store,
     subscribe,
     thread,
+    unauthenticate,
     updates,
 )
 from doocot.imap import list as list_
@@ -43,6 +44,7 @@ COMMANDS = table(
         compress.compress,
         login.login,
         login.authenticate,
+        unauthenticate.unauthenticate,
         select.select,
         select.examine,
         select.unselect,

@@ -157,6 +157,7 @@ class Worker:
             listening.tls,
             describe_peer,
             logged_in=self._logged_in,
+            logged_out=self._closed,
             closed=self._closed,
         )
 

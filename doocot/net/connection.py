@@ -261,7 +261,7 @@ class Connection(asyncio.Protocol):
         session = self._session
         self._put(self._run(session, call, value))
         if session.user != self.user:
-            self._logged_in()
+            self._user_changed()
 
     def _quietly(self, call: Callable[[], None]) -> None:
         """Tell the session something that it answers with nothing."""
@@ -519,13 +519,25 @@ class Connection(asyncio.Protocol):
 
     # The ends.
 
-    def _logged_in(self) -> None:
+    def _user_changed(self) -> None:
+        """A login, or the end of one (UNAUTHENTICATE, RFC 8437), or one after the other."""
+        if self.user:
+            self._logged_out()
         self.user = self._session.user
         if self._timer is not None:
             self._timer.cancel()
-        self._arm(self.service.limits.idle)
-        if self.service.logged_in is not None:
+        self._arm(self.service.limits.idle if self.user else self.service.limits.login)
+        if self.user and self.service.logged_in is not None:
             self.service.logged_in(self)
+
+    def _logged_out(self) -> None:
+        if self._raw_log is not None:
+            self._raw_log.close()
+            self._raw_log = None
+            self._session = cast(Tapped, self._session).session
+            self._write = self._transport.write
+        if self.service.logged_out is not None:
+            self.service.logged_out(self)
 
     def _close(self) -> None:
         """Write what is pending and hang up, waiting a bounded time for the client to take it."""

@@ -61,10 +61,10 @@ class RawLog:
 class Tapped:
     """A Session whose input is copied; everything else goes straight to it."""
 
-    __slots__ = ("_log", "_session", "closing", "connected", "crashed", "fail", "lost", "resume", "secured")
+    __slots__ = ("_log", "closing", "connected", "crashed", "fail", "lost", "resume", "secured", "session")
 
     def __init__(self, session: Session, log: RawLog) -> None:
-        self._session = session
+        self.session = session
         self._log = log
         self.connected: Callable[[Peer], bytes] = session.connected
         self.resume: Callable[[Any], bytes] = session.resume
@@ -76,23 +76,23 @@ class Tapped:
 
     @property
     def pending(self) -> Pending | None:
-        return self._session.pending
+        return self.session.pending
 
     @pending.setter
     def pending(self, value: Pending | None) -> None:
-        self._session.pending = value
+        self.session.pending = value
 
     @property
     def user(self) -> str:
-        return self._session.user
+        return self.session.user
 
     @user.setter
     def user(self, value: str) -> None:
-        self._session.user = value
+        self.session.user = value
 
     def receive(self, data: bytes) -> bytes:
         self._log.input(data)
-        return self._session.receive(data)
+        return self.session.receive(data)
 
 
 def open_raw_log(folder: Path, session_id: str) -> RawLog | None:

@@ -35,7 +35,8 @@ class Net:
 class Service:
     """One kind of connection: how its sessions are made, its limits and its TLS context (asked for each handshake).
 
-    `opened`, `logged_in` and `closed` are told of every connection; `secured` completes the Peer after a handshake.
+    `opened`, `logged_in`, `logged_out` (when a login ends before its connection) and `closed` are told of every
+    connection; `secured` completes the Peer after a handshake.
     """
 
     name: str
@@ -46,4 +47,5 @@ class Service:
     secured: Callable[[Peer, asyncio.BaseTransport], Peer] | None = None
     opened: "Callable[[Connection], None] | None" = None
     logged_in: "Callable[[Connection], None] | None" = None
+    logged_out: "Callable[[Connection], None] | None" = None
     closed: "Callable[[Connection], None] | None" = None

@@ -41,7 +41,7 @@ class Script:
 
 class FakeSession:
     """Lines: NOOP, LOGIN user, JOB name, AJOB name, SLICE n, STREAM n, IDLE, ALARM s, STARTTLS, COMPRESS, CRASH,
-    LOGOUT.
+    UNAUTHENTICATE, LOGOUT.
     """
 
     def __init__(self, script: Script) -> None:
@@ -108,6 +108,10 @@ class FakeSession:
                 return b"compressing\r\n"
             case "CRASH":
                 raise ZeroDivisionError("as asked")
+            case "UNAUTHENTICATE":
+                self.user = ""
+                self.pending = MORE
+                return b"nobody\r\n"
             case "LOGOUT":
                 self.pending = CLOSE
                 return b"bye\r\n"
@@ -178,6 +182,7 @@ async def start(
     proxies: Proxies | None = None,
     trusted: tuple[Network, ...] = (),
     logged_in: Callable[[Connection], None] | None = None,
+    logged_out: Callable[[Connection], None] | None = None,
 ) -> Server:
     """Serve FakeSessions on a free port of the loopback."""
     script = script or Script()
@@ -192,6 +197,7 @@ async def start(
         implicit_tls,
         describe_peer,
         logged_in=logged_in,
+        logged_out=logged_out,
         closed=closed.put_nowait,
     )
     reports: list[str] = []

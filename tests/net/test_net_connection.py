@@ -408,6 +408,39 @@ def test_raw_log_has_both_directions(tmp_path: Path) -> None:
     assert open_raw_log(tmp_path / "missing", "x") is None
 
 
+def test_a_login_may_end_before_the_connection(tmp_path: Path) -> None:
+    """UNAUTHENTICATE: each login is counted once, and has a raw log of its own."""
+
+    async def run() -> None:
+        told: list[str] = []
+
+        def logged_in(connection: Connection) -> None:
+            told.append(f"in {connection.user}")
+            log = open_raw_log(tmp_path, connection.user)
+            assert log is not None
+            connection.log_raw(log)
+
+        def logged_out(connection: Connection) -> None:
+            told.append(f"out {connection.user}")
+
+        client = await Client.connect(await start(logged_in=logged_in, logged_out=logged_out))
+        for user in ("u1", "u2", "u3"):
+            await client.ask(f"LOGIN {user}")
+            assert await client.ask(f"NOOP {user}") == f"ok NOOP {user}"
+            if user != "u3":
+                assert await client.ask("UNAUTHENTICATE") == "nobody"
+                assert await client.line() == "resumed"
+                assert await client.ask("NOOP nobody") == "ok NOOP nobody"
+        client.send("LOGOUT")
+        await client.rest()
+        assert told == ["in u1", "out u1", "in u2", "out u2", "in u3"]
+        texts = [path.read_text() for path in sorted(tmp_path.glob("*.in"))]
+        assert [text.count("NOOP") for text in texts] == [1, 1, 1]
+        assert [f"NOOP u{number}" in text for number, text in enumerate(texts, 1)] == [True, True, True]
+
+    drive(run)
+
+
 def test_spin_polls_for_a_quick_client_and_stops() -> None:
     async def run() -> None:
         server = await start(spin=True)
