@@ -105,6 +105,7 @@ def test_rev2_parents_that_are_no_mailboxes_are_nonexistent(house: House) -> Non
     assert ok(old, b'LIST "" a') == [b'* LIST (\\Noselect \\HasChildren) "." a']
     assert ok(new, b'LIST "" a') == [b'* LIST (\\NonExistent \\HasChildren) "." a']
     assert ok(old, b'LIST "" a') == [b'* LIST (\\Noselect \\HasChildren) "." a']
+    assert ok(client(house, b"UTF8=ACCEPT"), b'LIST "" a') == [b'* LIST (\\Noselect \\HasChildren) "." a']
 
 
 def test_rev2_namespace_prefixes_are_in_utf8(tmp_path: Path) -> None:
