@@ -28,7 +28,7 @@ def email_id(data: bytes) -> bytes:
 def thread_id(message_id: bytes, references: Sequence[bytes], alone: bytes) -> bytes:
     """THREADID: `T` and the hash of the oldest message id that the message names, its own when it names no other.
 
-    A message without any id is a thread with those that have the same `alone`. See ADR 16.
+    A message without any id is a thread with those that have the same `alone`. See ADR 17.
     """
     oldest = references[0] if references else message_id
     return b"T" + sha256(b"<" + oldest if oldest else alone).hexdigest()[:HEX_DIGITS].encode()
