@@ -125,6 +125,16 @@ class Settings:
         "Put new messages and their rows on disk with one syncfs where that is quick, for all that arrive together.",
     )
     doocot_header_sets: int = uint(16, "Header sets of a mailbox that are kept ready for FETCH.")
+    doocot_imap_message_limit: int = uint(
+        0,
+        "Messages that one FETCH, SEARCH, STORE, COPY, MOVE or APPEND may work on, told as MESSAGELIMIT; 0 has no "
+        "limit. RFC 9738 asks for 1000 or more.",
+    )
+    doocot_imap_save_limit: int = uint(
+        0,
+        "Messages that one COPY or APPEND may save, told as SAVELIMIT, where doocot_imap_message_limit is 0; 0 has no "
+        "limit.",
+    )
     doocot_metadata_max_entries: int = uint(1000, "Entries of METADATA of one mailbox, and of the server.")
     doocot_metadata_max_size: int = size("64 k", "The longest value of an entry of METADATA.")
     doocot_metadata_max_total: int = size("16 M", "Octets of all METADATA of a user.")

@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from doocot.imap import names
+from doocot.imap import limits, names
 from doocot.imap.catenate import Part, Url, catenated, parse_catenate, parse_text, parse_utf8
 from doocot.imap.command import No, Ok, Result, State, Steps, command
 from doocot.imap.flags import parse_flags
@@ -92,6 +92,7 @@ def new_mails(session: "ImapSession", messages: Sequence[AppendMessage]) -> Gene
 
 @command("APPEND", state=State.LOGGED_IN, parse=Append.parse)
 def append(session: "ImapSession", args: Append, by_uid: bool) -> Result:
+    limits.check_saved(session, len(args.messages))
     return _append(session, args)
 
 

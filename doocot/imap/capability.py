@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from doocot.auth import sasl
+from doocot.imap import limits
 from doocot.imap.command import Ok, Result, State, command
 from doocot.imap.extensions import EXTENSIONS
 
@@ -45,6 +46,7 @@ LOGGED_IN: Final = (
     b"CONTEXT=SORT",
     b"INPROGRESS",
     b"MULTISEARCH",
+    b"UIDBATCHES",
     b"THREAD=REFERENCES",
     b"THREAD=REFS",
     b"THREAD=ORDEREDSUBJECT",
@@ -77,7 +79,7 @@ def _configured(context: "ImapContext") -> list[bytes]:
     names = [b"APPENDLIMIT" if limit is None else b"APPENDLIMIT=%d" % limit]
     if context.metadata is not None:
         names += [b"METADATA", b"LIST-METADATA"]
-    return names
+    return [*names, *limits.offered(context)]
 
 
 @command("CAPABILITY", state=State.ANY)

@@ -27,6 +27,7 @@ from doocot.imap import (
     subscribe,
     thread,
     unauthenticate,
+    uid_batches,
     updates,
 )
 from doocot.imap import list as list_
@@ -76,5 +77,6 @@ COMMANDS = table(
         thread.thread,
         updates.cancel_update,
         multisearch.multi_search,
+        uid_batches.uid_batches,
     )
 )

@@ -62,6 +62,8 @@ class ImapContext:
     idle_check: float = 30.0  # how often folders are looked at of which NOTIFY wants to hear
     now: Callable[[], float] = time.monotonic
     chunk: int = 64 << 10
+    message_limit: int = 0  # messages that one command may work on, or only save (RFC 9738); 0: no limit
+    save_limit: int = 0
     starttls: bool = False
     literal_minus: bool = False
     deflate_level: int = DEFLATE_LEVEL

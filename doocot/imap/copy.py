@@ -4,13 +4,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from doocot.imap import names, progress, telling
+from doocot.imap import limits, names, progress, telling
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.imap.notices import own_change
 from doocot.imap.sets import rows_of
 from doocot.mailbox import change
 from doocot.mailbox import copy as mailbox_copy
 from doocot.mailbox.copy import Copied
+from doocot.store.index.messages import Range
 from doocot.store.snapshot import uid_ranges
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Step
@@ -34,11 +35,13 @@ class Copy:
 
 @command("COPY", "UID COPY", state=State.SELECTED, parse=Copy.parse)
 def copy(session: "ImapSession", args: Copy, by_uid: bool) -> Result:
-    return _copy(session, args, by_uid)
+    rows = rows_of(session, args.messages, by_uid)
+    limits.check_saved(session, sum(high - low for low, high in rows))  # all or none (RFC 3501 §6.4.7)
+    return _copy(session, args, rows)
 
 
-def _copy(session: "ImapSession", args: Copy, by_uid: bool) -> Steps:
-    copied = yield from _run(session, args, by_uid, move=False)
+def _copy(session: "ImapSession", args: Copy, rows: list[Range]) -> Steps:
+    copied = yield from _run(session, args, rows, move=False)
     if copied is None:
         return Ok(b"No messages copied.")
     return Ok(b"Copy completed.", code=copy_uid(copied))
@@ -49,12 +52,13 @@ def move(session: "ImapSession", args: Copy, by_uid: bool) -> Result:
     view = session.view
     assert view is not None
     change.writable(view)
-    return _move(session, args, by_uid)
+    rows, code = limits.newest(session, rows_of(session, args.messages, by_uid))
+    return limits.coded(_move(session, args, rows, by_uid), code)
 
 
-def _move(session: "ImapSession", args: Copy, by_uid: bool) -> Steps:
+def _move(session: "ImapSession", args: Copy, rows: list[Range], by_uid: bool) -> Steps:
     """COPYUID comes in an untagged OK before the EXPUNGEs (RFC 6851 §4.3)."""
-    copied = yield from _run(session, args, by_uid, move=True)
+    copied = yield from _run(session, args, rows, move=True)
     if copied is None:
         return Ok(b"No messages moved.")
     yield b"* OK [%b] Moved UIDs.\r\n" % copy_uid(copied)
@@ -64,11 +68,10 @@ def _move(session: "ImapSession", args: Copy, by_uid: bool) -> Steps:
     return Ok(b"Move completed.")
 
 
-def _run(session: "ImapSession", args: Copy, by_uid: bool, *, move: bool) -> Generator[Step, Any, Copied | None]:
+def _run(session: "ImapSession", args: Copy, rows: list[Range], *, move: bool) -> Generator[Step, Any, Copied | None]:
     view, mail = session.view, session.mail
     assert view is not None
     assert mail is not None
-    rows = rows_of(session, args.messages, by_uid)
     progress.begin(session, view)
     copied = yield from mailbox_copy.copy(mail, view, uid_ranges(view.snapshot, rows), args.mailbox, move=move)
     if copied is not None:

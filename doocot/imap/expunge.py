@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from doocot.imap import limits
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.imap.select import leave
 from doocot.imap.untagged import highest_modseq
@@ -31,7 +32,9 @@ def expunge(session: "ImapSession", _: None, by_uid: bool) -> Result:
 def uid_expunge(session: "ImapSession", uids: NumSet, by_uid: bool) -> Result:
     view = session.view
     assert view is not None
-    return _expunge(session, list(session.saved if uids.saved else uids.resolve(last_uid(view.snapshot))))
+    wanted = list(session.saved if uids.saved else uids.resolve(last_uid(view.snapshot)))
+    wanted, code = limits.newest_deleted(session, wanted)
+    return limits.coded(_expunge(session, wanted), code)
 
 
 def _expunge(session: "ImapSession", uids: list[Range] | None) -> Steps:

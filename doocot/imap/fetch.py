@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from doocot.errors import Kind, MailError
-from doocot.imap import progress
+from doocot.imap import limits, progress
 from doocot.imap.command import Bad, Ok, Result, State, command
 from doocot.imap.extensions import Mode, mode
 from doocot.imap.fetch_items import Binary, Body, Item, Items, Plain, parse_items
@@ -179,12 +179,21 @@ def fetch(session: "ImapSession", args: Fetch, by_uid: bool) -> Result:
     if items.partial is not None:
         if not by_uid:
             raise Bad(b"PARTIAL needs UID FETCH.")  # RFC 9394 §3.3
+        limits.check(session, items.partial.last - items.partial.first + 1)  # RFC 9738 §3.1
         rows = items.partial.of_ranges(rows)  # before CHANGEDSINCE, RFC 9394 §3.4
     gone = condstore(session) if wanted.tells_modseq else b""
     if items.changed_since is not None:
         if items.vanished:
             gone += _vanished(session, args, by_uid)
         rows = _changed(view, rows, items.changed_since)
+    rows, code = limits.newest(session, rows)
+    return limits.coded(_answer(session, wanted, rows, gone, words), code)
+
+
+def _answer(session: "ImapSession", wanted: _Wanted, rows: list[Range], gone: bytes, words: Mode) -> Result:
+    """The responses for these rows, behind what is `gone`."""
+    view = session.view
+    assert view is not None
     if wanted.sets_seen and not view.read_only:
         return _marking_seen(session, wanted.items, rows, gone)
     if len(rows) == 1 and rows[0][1] - rows[0][0] == 1:

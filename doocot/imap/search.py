@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from doocot.imap import extensions, progress, untagged, updates
+from doocot.imap import extensions, limits, progress, untagged, updates
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
 from doocot.imap.partial import Partial, partial_range
 from doocot.imap.search_keys import Keys, codec, parse_keys
@@ -130,11 +130,12 @@ def search(session: "ImapSession", args: Search, by_uid: bool) -> Result:
 
 def _search(session: "ImapSession", args: Search, by_uid: bool) -> Steps:
     saved = session.saved
+    args, code = limits.searched(session, args)
     rows = yield from found_rows(session, args)
     data = answer(session, args, by_uid, rows)
     if args.options is not None and b"UPDATE" in args.options:
         data += updates.begin(session, args.keys.key, saved, rows, by_uid)
-    return Ok(b"Search completed.", data=data)
+    return Ok(b"Search completed.", code, data)
 
 
 def found_rows(session: "ImapSession", args: Search) -> Generator[Step, Any, Ints]:

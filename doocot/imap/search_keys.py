@@ -33,6 +33,7 @@ from doocot.message.charset import search_key
 from doocot.message.objectid import is_objectid
 from doocot.store.index.messages import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from doocot.wire.cursor import BadSyntax, Cursor
+from doocot.wire.numset import MAX_NUMBER, NumSet
 
 MAX_DEPTH: Final = 100
 MAX_KEYS: Final = 2000
@@ -105,6 +106,15 @@ def _header(r: _Reader) -> Key:
 
 def _uid(r: _Reader) -> Key:
     return Numbers(r.c.sp().sequence_set(), True)
+
+
+def _uid_of(r: _Reader) -> int:
+    return r.c.sp().nz_number()
+
+
+def _uids(low: int, high: int) -> Key:
+    """`"UIDAFTER" SP uniqueid / "UIDBEFORE" SP uniqueid` (RFC 9738 §3.2)."""
+    return Numbers(NumSet(((low, high),) if low <= high else ()), True)
 
 
 def _keyword(r: _Reader) -> Key:
@@ -199,6 +209,8 @@ _WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[_Reader], Key]]] = MappingProxyT
         b"THREADID": lambda r: ThreadId(_object_id(r, b"T")),
         b"TO": lambda r: _addresses(b"to", r.text()),
         b"UID": _uid,
+        b"UIDAFTER": lambda r: _uids(_uid_of(r) + 1, MAX_NUMBER),
+        b"UIDBEFORE": lambda r: _uids(1, _uid_of(r) - 1),
         b"UNKEYWORD": lambda r: Not(_keyword(r)),
     }
 )

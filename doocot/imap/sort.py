@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from doocot.imap import updates
+from doocot.imap import limits, updates
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.imap.search import Search, answer, criteria, found_rows, return_options
 from doocot.mailbox.sort import INLINE, KEYS, Criterion, in_order
@@ -59,6 +59,7 @@ def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
     view = session.view
     assert view is not None
     saved, options = session.saved, args.program.options
+    limits.check_searched(session, args.program)
     rows = yield from found_rows(session, args.program)
     rows = yield from in_order(view, rows, args.order, session.context.compute)
     yield MORE

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from doocot.imap import flags, untagged
+from doocot.imap import flags, limits, untagged
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.imap.sets import rows_of
 from doocot.mailbox import change
@@ -60,9 +60,15 @@ def store(session: "ImapSession", args: Store, by_uid: bool) -> Result:
     assert view is not None
     change.writable(view)
     told = untagged.condstore(session) if args.change.unchanged_since is not None else b""
-    rows = rows_of(session, args.messages, by_uid)
+    rows, code = limits.newest(session, rows_of(session, args.messages, by_uid))
     if not rows:
         return Ok(b"Store completed.", data=told)
+    return limits.coded(_store(session, args, by_uid, rows, told), code)
+
+
+def _store(session: "ImapSession", args: Store, by_uid: bool, rows: list[Range], told: bytes) -> Result:
+    view = session.view
+    assert view is not None
     uids = uid_ranges(view.snapshot, rows)
     if sum(high - low for low, high in rows) <= change.INLINE:
         try:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from doocot.imap import limits
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.imap.search import Search, criteria, found_rows
 from doocot.mailbox.thread import ORDEREDSUBJECT, REFERENCES, REFS
@@ -40,6 +41,7 @@ def thread(session: "ImapSession", args: Thread, by_uid: bool) -> Result:
 def _thread(session: "ImapSession", args: Thread, by_uid: bool) -> Steps:
     view = session.view
     assert view is not None
+    limits.check_searched(session, args.program)
     rows = yield from found_rows(session, args.program)
     found = yield from threads(view, args.algorithm, rows, by_uid, session.context.compute)
     return Ok(b"Thread completed.", data=b"* THREAD %b\r\n" % found)

@@ -80,6 +80,19 @@ def matching(view: View, key: Key, saved: Sequence[Range], compute: Compute | No
     return rows
 
 
+def reachable(view: View, key: Key, saved: Sequence[Range]) -> Ints:
+    """The rows (a mask) that may match at all, as the sequence sets say which every match must be in."""
+    search, keys = _Search(view, saved, None), [key]
+    mask = np.ones(view.snapshot.count, bool)
+    while keys:
+        match keys.pop():
+            case And(inner):
+                keys += inner
+            case Numbers() as numbers:
+                mask &= _rows(search, numbers)
+    return mask
+
+
 def _columns_of(key: Key) -> set[str]:
     """The columns that the key looks at."""
     match key:

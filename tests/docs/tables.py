@@ -306,6 +306,8 @@ def imap_offers(user: str, *, tls: bool) -> list[str]:
         literal_minus=False,
         append_limit=SIZE.parse(limit),
         metadata=Rules(),
+        message_limit=0,
+        save_limit=0,
     )
     peer = Peer(remote_ip="192.0.2.1", local_ip="192.0.2.2", tls=tls)
     session: Any = SimpleNamespace(user=user, context=context, peer=peer, compressed=False)
