@@ -26,8 +26,8 @@ from doocot.imap import (
     store,
     subscribe,
     thread,
-    unauthenticate,
     uid_batches,
+    unauthenticate,
     updates,
 )
 from doocot.imap import list as list_
