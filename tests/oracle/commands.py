@@ -137,6 +137,65 @@ STATUS_ITEMS = (
 )
 
 
+SERVER = """\
+mail_server_comment = A server
+mail_server_admin = mailto:postmaster@example.org
+"""
+METADATA = (
+    *('SETMETADATA INBOX (/private/comment "my comment")', "GETMETADATA INBOX /private/comment"),
+    *(
+        "GETMETADATA inbox (/private/Comment /shared/comment)",
+        "GETMETADATA INBOX /private",
+        "GETMETADATA INBOX (/shared)",
+    ),
+    b'SETMETADATA INBOX (/shared/comment {5+}\r\nhello /private/x/y "1")',
+    *('SETMETADATA INBOX (/private/x "" /private/x/y/z "345")', 'SETMETADATA INBOX ("/PRIVATE/q\\"uote" "q\\"\\\\")'),
+    *("GETMETADATA (DEPTH 1) INBOX /private/x", "GETMETADATA (DEPTH infinity) INBOX /private/x"),
+    *("GETMETADATA (DEPTH infinity) INBOX (/private/x /shared/comment)", "GETMETADATA (DEPTH 0) INBOX /private/x/y"),
+    *("GETMETADATA (MAXSIZE 2) INBOX (/private/comment /private/x/y)", "GETMETADATA (MAXSIZE 2) INBOX /private/x/y/z"),
+    *("GETMETADATA (MAXSIZE 4 DEPTH 1) INBOX /private/x", 'GETMETADATA INBOX "/private/q\\"uote"'),
+    *("GETMETADATA", "GETMETADATA INBOX", "GETMETADATA INBOX /", "GETMETADATA INBOX /private/", "GETMETADATA INBOX x"),
+    *("GETMETADATA INBOX /other/x", "GETMETADATA INBOX /private//x", 'GETMETADATA INBOX "/private/*"'),
+    *(
+        'GETMETADATA INBOX "/private/%"',
+        "GETMETADATA (DEPTH 2) INBOX /private/x",
+        "GETMETADATA (DEPTH) INBOX /private/x",
+    ),
+    *(
+        "NOOP",
+        "GETMETADATA (MAXSIZE x) INBOX /private/x",
+        "GETMETADATA (NOSUCH) INBOX /private/x",
+        "GETMETADATA INBOX (/private/x",
+    ),
+    *("GETMETADATA INBOX /private/x /private/y", "SETMETADATA", "SETMETADATA INBOX", "SETMETADATA INBOX (/private/x)"),
+    *('SETMETADATA INBOX (x "1")', 'SETMETADATA INBOX /private/x "1"', 'SETMETADATA INBOX (/other/x "1")'),
+    *(
+        "SETMETADATA INBOX (/private/comment NIL /private/never NIL)",
+        "GETMETADATA INBOX (/private/comment /private/never)",
+    ),
+    *('SETMETADATA nosuch (/private/a "b")', "GETMETADATA nosuch /private/a", 'SETMETADATA INBOX (/private/a "")'),
+    *("GETMETADATA INBOX /private/a", "CREATE box", 'SETMETADATA box (/private/a "of box")', "RENAME box boxes"),
+    *("GETMETADATA boxes /private/a", "DELETE boxes", "CREATE boxes", "GETMETADATA boxes /private/a", "CREATE Sent"),
+    *(
+        "GETMETADATA Sent /private/specialuse",
+        'GETMETADATA "" (/shared/comment /shared/admin)',
+        'GETMETADATA "" /private/a',
+    ),
+    *(
+        'SETMETADATA "" (/private/vendor/x "1")',
+        'GETMETADATA "" /private/vendor/x',
+        'SETMETADATA "" (/shared/comment "1")',
+    ),
+    *(
+        'SETMETADATA "" (/shared/admin NIL)',
+        "STATUS boxes (SIZE)",
+        "STATUS boxes (SIZE MESSAGES)",
+        'XLIST "" ""',
+        'XLIST "" b*',
+    ),
+)
+
+
 def search_keys() -> list[bytes]:
     """Every key of RFC 3501 §6.4.4, alone and combined."""
     keys = [*FLAG_KEYS, *OTHER_KEYS]

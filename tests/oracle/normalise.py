@@ -2,8 +2,8 @@
 
 Touched are: the human-readable text after a status and its code (RFC 3501 §7.1), the times at which mailboxes came to
 be (their UIDVALIDITY, where the test made them), mod-sequences (RFC 7162 §3.1), RECENT and when it is told (§7.3.2),
-and the order that the RFC leaves free: of untagged responses, of the items in FETCH, STATUS, SEARCH, FLAGS and LIST
-attributes (§7.2, §7.4), of EXPUNGEs.
+and the order that the RFC leaves free: of untagged responses, of the items in FETCH, STATUS, SEARCH, FLAGS, METADATA
+and LIST attributes (§7.2, §7.4), of EXPUNGEs; values of METADATA may be quoted or literals (RFC 5464 §5).
 """
 
 import re
@@ -13,9 +13,11 @@ STATUS = re.compile(rb"(\S+) (OK|NO|BAD|BYE|PREAUTH)(?: (\[[^\]]*\]))?.*", re.DO
 FETCH = re.compile(rb"\* (\d+) FETCH \((.*)\)", re.DOTALL)
 EXPUNGE = re.compile(rb"\* (\d+) EXPUNGE")
 RECENT = re.compile(rb"\* \d+ RECENT")
-LIST = re.compile(rb"\* (LIST|LSUB) \(([^)]*)\) (.*)", re.DOTALL)
+LIST = re.compile(rb"\* (X?LIST|LSUB) \(([^)]*)\) (.*)", re.DOTALL)
 STATUS_ITEMS = re.compile(rb"\* STATUS (.*) \(([^)]*)\)", re.DOTALL)
 SEARCH = re.compile(rb"\* SEARCH((?: \d+)*)")
+METADATA = re.compile(rb"\* METADATA (\S+) \((.*)\)", re.DOTALL)
+LITERAL = re.compile(rb"\{(\d+)\}\r\n")
 FLAGS = re.compile(rb"\(([^()]*)\)")
 MODSEQ = re.compile(rb"(MODSEQ \(?)\d+(?=[\])])")
 NEW_VALIDITY = re.compile(rb"(APPENDUID|COPYUID|UIDVALIDITY) (\d+)")
@@ -80,9 +82,24 @@ def _untagged(response: bytes) -> bytes:
         words = found[2].split()
         pairs = sorted(zip(words[::2], words[1::2], strict=True))
         return b"* STATUS %s (%s)" % (found[1], b" ".join(b"%s %s" % pair for pair in pairs))
+    if found := METADATA.fullmatch(response):
+        return b"* METADATA %s (%s)" % (found[1], _pairs(found[2]))
     if found := SEARCH.fullmatch(response):
         return b"* SEARCH " + b" ".join(b"%d" % number for number in sorted(map(int, found[1].split())))
     return response
+
+
+def _pairs(data: bytes) -> bytes:
+    """Entries and their values in one order, each value as a literal."""
+    pairs = sorted((name, b"{%d}\r\n%b" % (len(text), text)) for name, text in map(_valued, fetch_items(data)))
+    return b" ".join(b"%b %b" % pair for pair in pairs)
+
+
+def _valued(item: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    name, value = item
+    if value.startswith(b'"'):
+        value = re.sub(rb"\\(.)", rb"\1", value[1:-1])
+    return name, LITERAL.sub(b"", value, count=1)
 
 
 def fetch_items(data: bytes) -> list[tuple[bytes, bytes]]:

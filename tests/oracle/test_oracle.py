@@ -118,7 +118,9 @@ def pair() -> Iterator[Pair]:
         shutil.copytree(one / "mail", other / "mail")
         for folder in (one, other):
             servers.give(folder / "mail", servers.mail_account())
-        with servers.dovecot(one) as theirs, servers.launcher(os.environ.get("ORACLE_OTHER", "doocot"))(other) as ours:
+        other_server = servers.launcher(os.environ.get("ORACLE_OTHER", "doocot"))
+        extra = servers.METADATA + commands.SERVER
+        with servers.dovecot(one, extra=extra) as theirs, other_server(other, extra=extra) as ours:
             yield Pair(theirs, ours)
 
 
@@ -261,9 +263,9 @@ def test_oracle_status(named: Both, line: bytes) -> None:
     "script",
     [
         *(commands.STORES, commands.COPIES, commands.MAILBOX_CHANGES, commands.APPENDS, commands.MORE_APPENDS),
-        *(commands.MODSEQS, commands.RESYNCS),
+        *(commands.MODSEQS, commands.RESYNCS, commands.METADATA),
     ],
-    ids=["store", "copy", "mailboxes", "append", "append-more", "modseq", "resync"],
+    ids=["store", "copy", "mailboxes", "append", "append-more", "modseq", "resync", "metadata"],
 )
 def test_oracle_script(fresh: Both, script: Sequence[str | bytes]) -> None:
     failed = []

@@ -23,7 +23,7 @@ def names(transcript: Transcript) -> str:
 def dovecot_port() -> Iterator[int]:
     if not servers.has_dovecot():
         pytest.skip("Dovecot is not installed: apt-get install dovecot-imapd dovecot-lmtpd")
-    with servers.work_folder() as folder, servers.dovecot(folder) as server:
+    with servers.work_folder() as folder, servers.dovecot(folder, extra=servers.METADATA) as server:
         yield server.imap
 
 
