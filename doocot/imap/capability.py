@@ -15,7 +15,7 @@ ALWAYS: Final = b" ".join(
     (
         b"IMAP4rev1",
         *(extension.capability for extension in EXTENSIONS.values() if extension.always),
-        b"SASL-IR LITERAL+ ID ENABLE IDLE",
+        b"SASL-IR LITERAL+ ID ENABLE IDLE LANGUAGE",
     )
 )
 
@@ -56,6 +56,10 @@ LOGGED_IN: Final = (
     b"OBJECTID",
     b"SAVEDATE",
     b"UNAUTHENTICATE",
+    b"WITHIN",
+    b"SEARCH=MIMEPART",
+    b"I18NLEVEL=1",
+    b"I18NLEVEL=2",
 )
 
 

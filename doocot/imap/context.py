@@ -61,6 +61,7 @@ class ImapContext:
     idle_notify: float = 120.0
     idle_check: float = 30.0  # how often folders are looked at of which NOTIFY wants to hear
     now: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.time  # the time of day
     chunk: int = 64 << 10
     message_limit: int = 0  # messages that one command may work on, or only save (RFC 9738); 0: no limit
     save_limit: int = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from doocot.imap.command import No, Ok, Result, Steps
+from doocot.imap.given import given_to
 from doocot.imap.sets import rows_of_ranges
 from doocot.mailbox.search import reachable
 from doocot.mailbox.search_tree import And, Numbers
@@ -82,7 +83,7 @@ def searched(session: "ImapSession", args: "Search") -> tuple["Search", bytes | 
     assert view is not None
     if not limit:
         return args, None
-    rows = np.flatnonzero(reachable(view, args.keys.key, session.saved))
+    rows = np.flatnonzero(reachable(view, args.keys.key, given_to(session)))
     if len(rows) <= limit:
         return args, None
     lowest = int(column(view.snapshot, "uid")[rows[-limit]])
@@ -94,7 +95,7 @@ def check_searched(session: "ImapSession", args: "Search") -> None:
     """Raises No for SORT and THREAD of more messages than may be (RFC 9738 §3.3)."""
     if session.context.message_limit:
         assert session.view is not None
-        check(session, int(reachable(session.view, args.keys.key, session.saved).sum()))
+        check(session, int(reachable(session.view, args.keys.key, given_to(session)).sum()))
 
 
 def coded(result: Result, code: bytes | None) -> Result:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from doocot.errors import Kind, MailError
 from doocot.imap import names, progress, updates
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
+from doocot.imap.given import given_to
 from doocot.imap.search import (
     Returned,
     Search,
@@ -155,8 +156,10 @@ def _other(session: "ImapSession", args: Search, name: str) -> Generator[Step, A
 def _found(session: "ImapSession", view: View, args: Search) -> Generator[Step, Any, Ints]:
     """`$` is of the selected mailbox: elsewhere it stands for nothing."""
     progress.begin(session, view)
-    saved = session.saved if view is session.view else ()
-    return (yield from matching(view, args.keys.key, saved, session.context.compute))
+    given = given_to(session)
+    if view is not session.view:
+        given = replace(given, saved=())
+    return (yield from matching(view, args.keys.key, given))
 
 
 def _correlators(session: "ImapSession", view: View, name: str) -> bytes:

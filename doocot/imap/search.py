@@ -9,8 +9,10 @@ import numpy as np
 
 from doocot.imap import extensions, limits, progress, untagged, updates
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
+from doocot.imap.given import given_to
 from doocot.imap.partial import Partial, partial_range
-from doocot.imap.search_keys import Keys, codec, parse_keys
+from doocot.imap.search_keys import Keys, parse_keys
+from doocot.imap.search_reader import codec
 from doocot.mailbox.search import matching
 from doocot.mailbox.view import View
 from doocot.store.index.messages import Range
@@ -144,14 +146,14 @@ def found_rows(session: "ImapSession", args: Search) -> Generator[Step, Any, Int
     assert view is not None
     allowed(session, args)
     progress.begin(session, view)
-    saved = session.saved
+    given = given_to(session)
     if args.options is not None and b"SAVE" in args.options:
         session.saved = ()  # what a search that is refused leaves, RFC 5182 §2.1
     understood(args)
     if args.keys.has_modseq and b"CONDSTORE" not in session.enabled:
         session.enabled.add(b"CONDSTORE")
         yield b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % untagged.highest_modseq(view)
-    return (yield from matching(view, args.keys.key, saved, session.context.compute))
+    return (yield from matching(view, args.keys.key, given))
 
 
 def allowed(session: "ImapSession", args: Search) -> None:

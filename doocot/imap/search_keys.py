@@ -1,13 +1,12 @@
 """Reads the keys of SEARCH, SORT and THREAD into the tree that `mailbox.search` answers (RFC 3501 §9 search-key)."""
 
-import codecs
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
+from doocot.imap.search_mimepart import mimepart
+from doocot.imap.search_reader import FOREVER, Reader
 from doocot.mailbox.search_tree import (
     Addresses,
     All,
@@ -18,75 +17,29 @@ from doocot.mailbox.search_tree import (
     InternalDate,
     Key,
     Keyword,
+    MimePart,
     ModSeq,
     Not,
     Numbers,
     Or,
+    SaveDate,
     SentDate,
     Size,
     Subject,
     Text,
     ThreadId,
+    Within,
 )
 from doocot.mailbox.view import RECENT
-from doocot.message.charset import search_key
 from doocot.message.objectid import is_objectid
 from doocot.store.index.messages import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.numset import MAX_NUMBER, NumSet
 
-MAX_DEPTH: Final = 100
-MAX_KEYS: Final = 2000
-
-FOREVER: Final = 2**62
 NOWHERE: Final = b"\xff"  # an octet that no object identifier has
-_EPOCH: Final = date(1970, 1, 1).toordinal()
-# Codecs of Python that are no charsets of mail; unicode_escape and its like interpret, idna takes quadratic time.
-_NO_CHARSETS: Final = frozenset(
-    ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem", "utf-8-sig")
-)
 
 
-@lru_cache(maxsize=256)
-def codec(charset: str) -> str | None:
-    """The Python codec of a charset, None when it is not known. US-ASCII is read as UTF-8, of which it is a part."""
-    try:
-        found = codecs.lookup(charset)
-        b"a".decode(found.name, "replace")
-    except (LookupError, ValueError):
-        return None
-    if found.name in _NO_CHARSETS:
-        return None
-    return "utf-8" if found.name == "ascii" else found.name
-
-
-@dataclass(slots=True)
-class _Reader:
-    """Where the reading stands. A text that its charset does not allow makes `undecodable` true."""
-
-    c: Cursor
-    charset: str
-    keys: int = 0
-    undecodable: bool = False
-    has_modseq: bool = False
-    has_recent: bool = False
-    has_numbers: bool = False
-
-    def text(self) -> bytes:
-        """A string as it is compared."""
-        octets = self.c.sp().astring()
-        try:
-            return search_key(octets.decode(self.charset))
-        except ValueError:
-            self.undecodable = True
-            return search_key(octets.decode(self.charset, "replace"))
-
-
-def _day(c: Cursor) -> int:
-    return c.sp().date().toordinal() - _EPOCH
-
-
-def _modseq(r: _Reader) -> Key:
+def _modseq(r: Reader) -> Key:
     """`"MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer`; all entries have the one mod-sequence."""
     c = r.c
     r.has_modseq = True
@@ -99,16 +52,16 @@ def _modseq(r: _Reader) -> Key:
     return ModSeq(c.mod_sequence_valzer())
 
 
-def _header(r: _Reader) -> Key:
+def _header(r: Reader) -> Key:
     name = r.c.sp().astring().lower()
     return Header(name, r.text())
 
 
-def _uid(r: _Reader) -> Key:
+def _uid(r: Reader) -> Key:
     return Numbers(r.c.sp().sequence_set(), True)
 
 
-def _uid_of(r: _Reader) -> int:
+def _uid_of(r: Reader) -> int:
     return r.c.sp().nz_number()
 
 
@@ -117,7 +70,7 @@ def _uids(low: int, high: int) -> Key:
     return Numbers(NumSet(((low, high),) if low <= high else ()), True)
 
 
-def _keyword(r: _Reader) -> Key:
+def _keyword(r: Reader) -> Key:
     return Keyword(r.c.sp().astring().decode("ascii", "surrogateescape"))
 
 
@@ -125,12 +78,12 @@ def _addresses(name: bytes, text: bytes) -> Key:
     return Addresses(name, text) if text else Header(name, b"")
 
 
-def _subject(r: _Reader) -> Key:
+def _subject(r: Reader) -> Key:
     text = r.text()
     return Subject(text) if text else Header(b"subject", b"")
 
 
-def _object_id(r: _Reader, kind: bytes) -> bytes:
+def _object_id(r: Reader, kind: bytes) -> bytes:
     """`objectid` as `search_tree.EmailId` has it: one of another kind is found nowhere (RFC 8474 §5)."""
     begin = r.c.sp().position
     text = r.c.astring()
@@ -139,30 +92,43 @@ def _object_id(r: _Reader, kind: bytes) -> bytes:
     return text + b"\0" if text.startswith(kind) else NOWHERE
 
 
-def _before(r: _Reader) -> Key:
-    return InternalDate(-FOREVER, _day(r.c))
+def _before(r: Reader) -> Key:
+    return InternalDate(-FOREVER, r.day())
 
 
-def _on(r: _Reader) -> Key:
-    day = _day(r.c)
+def _on(r: Reader) -> Key:
+    day = r.day()
     return InternalDate(day, day + 1)
 
 
-def _since(r: _Reader) -> Key:
-    return InternalDate(_day(r.c), FOREVER)
+def _since(r: Reader) -> Key:
+    return InternalDate(r.day(), FOREVER)
 
 
-def _sent_before(r: _Reader) -> Key:
-    return SentDate(-FOREVER, _day(r.c))
+def _sent_before(r: Reader) -> Key:
+    return SentDate(-FOREVER, r.day())
 
 
-def _sent_on(r: _Reader) -> Key:
-    day = _day(r.c)
+def _sent_on(r: Reader) -> Key:
+    day = r.day()
     return SentDate(day, day + 1)
 
 
-def _sent_since(r: _Reader) -> Key:
-    return SentDate(_day(r.c), FOREVER)
+def _sent_since(r: Reader) -> Key:
+    return SentDate(r.day(), FOREVER)
+
+
+def _saved_before(r: Reader) -> Key:
+    return SaveDate(-FOREVER, r.day())
+
+
+def _saved_on(r: Reader) -> Key:
+    day = r.day()
+    return SaveDate(day, day + 1)
+
+
+def _saved_since(r: Reader) -> Key:
+    return SaveDate(r.day(), FOREVER)
 
 
 _FIXED: Final[Mapping[bytes, Key]] = MappingProxyType(
@@ -174,6 +140,7 @@ _FIXED: Final[Mapping[bytes, Key]] = MappingProxyType(
         b"FLAGGED": Flag(FLAGGED),
         b"RECENT": Flag(RECENT),
         b"SEEN": Flag(SEEN),
+        b"SAVEDATESUPPORTED": All(),
         b"UNANSWERED": Not(Flag(ANSWERED)),
         b"UNDELETED": Not(Flag(DELETED)),
         b"UNDRAFT": Not(Flag(DRAFT)),
@@ -186,7 +153,7 @@ _FIXED: Final[Mapping[bytes, Key]] = MappingProxyType(
 
 _OF_RECENT: Final = frozenset((b"RECENT", b"OLD", b"NEW"))
 
-_WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[_Reader], Key]]] = MappingProxyType(
+_WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[Reader], Key]]] = MappingProxyType(
     {
         b"BCC": lambda r: _addresses(b"bcc", r.text()),
         b"BEFORE": _before,
@@ -198,7 +165,11 @@ _WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[_Reader], Key]]] = MappingProxyT
         b"KEYWORD": _keyword,
         b"LARGER": lambda r: Size(r.c.sp().number64() + 1, FOREVER),
         b"MODSEQ": _modseq,
+        b"OLDER": lambda r: Within(r.c.sp().nz_number(), False),
         b"ON": _on,
+        b"SAVEDBEFORE": _saved_before,
+        b"SAVEDON": _saved_on,
+        b"SAVEDSINCE": _saved_since,
         b"SENTBEFORE": _sent_before,
         b"SENTON": _sent_on,
         b"SENTSINCE": _sent_since,
@@ -212,18 +183,15 @@ _WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[_Reader], Key]]] = MappingProxyT
         b"UIDAFTER": lambda r: _uids(_uid_of(r) + 1, MAX_NUMBER),
         b"UIDBEFORE": lambda r: _uids(1, _uid_of(r) - 1),
         b"UNKEYWORD": lambda r: Not(_keyword(r)),
+        b"YOUNGER": lambda r: Within(r.c.sp().nz_number(), True),
     }
 )
 
 
-def _key(r: _Reader, depth: int) -> Key:
+def _key(r: Reader, depth: int) -> Key:
     """`search-key`"""
     c = r.c
-    r.keys += 1
-    if r.keys > MAX_KEYS:
-        raise BadSyntax(f"a search has more than {MAX_KEYS} keys", c.position)
-    if depth > MAX_DEPTH:
-        raise BadSyntax(f"search keys are nested deeper than {MAX_DEPTH}", c.position)
+    r.enter(depth)
     if c.take(b"("):
         c.try_sp()
         key = _keys(r, depth + 1)
@@ -240,6 +208,8 @@ def _key(r: _Reader, depth: int) -> Key:
         return _FIXED[name]
     if name in _WITH_ARGUMENTS:
         return _WITH_ARGUMENTS[name](r)
+    if name == b"MIMEPART":
+        return MimePart(mimepart(r, depth + 1))
     if name == b"NOT":
         c.sp()
         return Not(_key(r, depth + 1))
@@ -259,7 +229,7 @@ def _alternatives(key: Key) -> tuple[Key, ...]:
     return key.keys if isinstance(key, Or) else (key,)
 
 
-def _keys(r: _Reader, depth: int) -> Key:
+def _keys(r: Reader, depth: int) -> Key:
     """`search-key *(SP search-key)`"""
     c = r.c
     keys = [_key(r, depth)]
@@ -284,6 +254,6 @@ class Keys:
 
 def parse_keys(c: Cursor, charset: str) -> Keys:
     """All keys to the end of the command; `charset` is one that `codec` gave."""
-    r = _Reader(c, charset)
+    r = Reader(c, charset)
     key = _keys(r, 0)
     return Keys(key, r.undecodable, r.has_modseq, r.has_recent, r.has_numbers)

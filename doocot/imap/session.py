@@ -20,11 +20,13 @@ from doocot.imap.codes import response_code
 from doocot.imap.command import Bad, Bound, NextLine, No, Ok, State, Steps
 from doocot.imap.context import ImapContext
 from doocot.imap.extensions import METADATA, UIDONLY
+from doocot.imap.languages import DEFAULT, said
 from doocot.imap.literals import judge
 from doocot.imap.notices import Notify
 from doocot.imap.updates import Updates
 from doocot.mailbox.user import Mail
 from doocot.mailbox.view import Delta, Progress, View
+from doocot.message.collation import UNICODE_CASEMAP, Collation
 from doocot.store.disk_errors import disk_error
 from doocot.wire.cursor import BadSyntax, Cursor, tag_of
 from doocot.wire.flow import CLOSE, MORE, Idle, Peer, Pending, Spool
@@ -56,6 +58,8 @@ class ImapSession:
     progress: Progress | None = None  # of the command under way, where it may be told (RFC 9585)
     spoken: float = 0.0  # when the command began, or INPROGRESS was told last
     told_exists: int = 0
+    collation: Collation = UNICODE_CASEMAP  # COMPARATOR (RFC 5255 §4.7)
+    language: bytes = DEFAULT  # LANGUAGE (RFC 5255 §3.2)
     known_sets: set[int] = field(default_factory=set)  # keyword sets whose names the client was told
     spools: list[Spool] = field(default_factory=list)  # of the command that is coming in or under way
     literal_memory: int = 0
@@ -344,12 +348,12 @@ class ImapSession:
                 self.context.refused(self, error)  # the command itself is over: the next one tries again
                 delta = None
             if telling.is_long(self, delta):
-                answer = _tagged(self._tag, condition, text, code)
+                answer = _tagged(self._tag, condition, said(self.language, text), code)
                 self._steps = self._finish_in_parts(told, delta, bound.by_uid, answer)
                 return self._advance(None, None)
             if delta is not None:
                 told += telling.told(self, delta, by_uid=bound.by_uid)
-        return told + _tagged(self._tag, condition, text, code)
+        return told + _tagged(self._tag, condition, said(self.language, text), code)
 
     def _finish_in_parts(self, told: bytes, delta: Delta | None, by_uid: bool, answer: bytes) -> Steps:
         """As the end of `_finish`, with others getting their turn in between."""
@@ -367,7 +371,7 @@ class ImapSession:
         """A command that nothing came of; too many in a row end the connection."""
         self._bad += 1
         self._bound = None
-        answer = tagged(tag, condition, text, code)
+        answer = tagged(tag, condition, said(self.language, text), code)
         if self._bad < MAX_ERRORS:
             return answer
         self.pending = CLOSE

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from doocot.imap import limits, updates
 from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.given import given_to
 from doocot.imap.search import Search, answer, criteria, found_rows, return_options
 from doocot.mailbox.sort import INLINE, KEYS, Criterion, in_order
 from doocot.wire.cursor import BadSyntax, Cursor
@@ -61,7 +62,7 @@ def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
     saved, options = session.saved, args.program.options
     limits.check_searched(session, args.program)
     rows = yield from found_rows(session, args.program)
-    rows = yield from in_order(view, rows, args.order, session.context.compute)
+    rows = yield from in_order(view, rows, args.order, given_to(session))
     yield MORE
     if len(rows) <= INLINE:
         data = answer(session, args.program, by_uid, rows, b"SORT")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from doocot.imap import limits
 from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.given import given_to
 from doocot.imap.search import Search, criteria, found_rows
 from doocot.mailbox.thread import ORDEREDSUBJECT, REFERENCES, REFS
 from doocot.mailbox.thread_columns import threads
@@ -43,5 +44,5 @@ def _thread(session: "ImapSession", args: Thread, by_uid: bool) -> Steps:
     assert view is not None
     limits.check_searched(session, args.program)
     rows = yield from found_rows(session, args.program)
-    found = yield from threads(view, args.algorithm, rows, by_uid, session.context.compute)
+    found = yield from threads(view, args.algorithm, rows, by_uid, given_to(session))
     return Ok(b"Thread completed.", data=b"* THREAD %b\r\n" % found)

@@ -11,6 +11,8 @@ import numpy as np
 
 from doocot.errors import MailError
 from doocot.imap.command import Bad, No, Ok, Result, State, command
+from doocot.imap.given import given_to
+from doocot.mailbox.search import Given
 from doocot.mailbox.search_tree import Key
 from doocot.mailbox.search_updates import matched, names_last, pieces, settled
 from doocot.mailbox.sort import Criterion, in_order
@@ -32,7 +34,8 @@ MAX_RESULTS: Final = 1 << 20  # of all updates of a session but the first, which
 class Update:
     """A searching command whose results are kept up to date; `order` is empty for those in mailbox order.
 
-    `uids` are the results as the client knows them, in their order; `correlators` name the command.
+    `uids` are the results as the client knows them, in their order; `correlators` name the command. Time and comparator
+    stay those of the command.
     """
 
     correlators: bytes
@@ -40,6 +43,7 @@ class Update:
     by_uid: bool
     order: Sequence[Criterion]
     uids: Ints
+    given: Given
 
 
 @dataclass(slots=True)
@@ -77,7 +81,7 @@ def begin(
         updates.last, updates.touched, updates.stale = last_uid(view.snapshot), [], False
     uids = column(view.snapshot, "uid")[rows]
     correlators = correlators or b'TAG "%b"' % session.tag
-    updates.known[session.tag] = Update(correlators, settled(view, key, saved), by_uid, order, uids)
+    updates.known[session.tag] = Update(correlators, settled(view, key, saved), by_uid, order, uids, given_to(session))
     return b""
 
 
@@ -149,11 +153,11 @@ def changed(session: "ImapSession") -> Generator[Step, Any, None]:
 
 def _look(session: "ImapSession", one: Update, altered: Ints, new: Ints) -> Generator[Step, Any, None]:
     """Asks of the altered rows and of the new ones, each on their own: the new ones have no Facts yet."""
-    view, compute = session.view, session.context.compute
+    view = session.view
     assert view is not None
     last, masks = last_uid(view.snapshot), []
     for rows in (altered, new):
-        masks.append((yield from matched(view, one.key, rows, last, compute)))
+        masks.append((yield from matched(view, one.key, rows, last, one.given)))
     rows, mask = np.concatenate((altered, new)).astype("i8"), np.concatenate(masks).astype(bool)
     uids = column(view.snapshot, "uid")
     if view.held:  # they have left the results
@@ -164,7 +168,7 @@ def _look(session: "ImapSession", one: Update, altered: Ints, new: Ints) -> Gene
         return
     results = np.sort(np.concatenate((one.uids[~np.isin(one.uids, leave)], come)))
     if one.order:
-        ordered = yield from in_order(view, np.searchsorted(uids, results), one.order, compute)
+        ordered = yield from in_order(view, np.searchsorted(uids, results), one.order, one.given)
         results = uids[ordered]
     line = _line(one, results, uids)
     one.uids = results

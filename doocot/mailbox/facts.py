@@ -4,14 +4,16 @@ Nothing large travels between processes: the caller says which UIDs, the Facts a
 reads them. One short write transaction a batch, so that nobody waits long for the write lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from doocot.message.bodystructure import bodystructure
+from doocot.message.collation import ASCII_CASEMAP, OCTET, UNICODE_CASEMAP, Collation
 from doocot.message.envelope import envelope
 from doocot.message.header import header_fields, known_fields, names_key
-from doocot.message.keys import Keys, keys
+from doocot.message.keys import Keys, keys_by
 from doocot.message.objectid import email_id, thread_id
 from doocot.message.scan import crlf, header_end, scan
 from doocot.message.sections import wire
@@ -27,7 +29,7 @@ from doocot.store.root import Root
 BATCH = 250
 
 # The Facts of every message. Header sections that clients ask for in bulk get ids above HEADER_SETS.
-ENVELOPE, BODYSTRUCTURE, KEYS, TEXT, EMAILID = 1, 2, 3, 4, 5
+ENVELOPE, BODYSTRUCTURE, KEYS, TEXT, EMAILID, KEYS_ASCII, KEYS_OCTET = 1, 2, 3, 4, 5, 6, 7
 HEADER_SETS = 100
 MAX_HEADER_SETS = 16
 
@@ -38,6 +40,17 @@ LISTED = (ENVELOPE, BODYSTRUCTURE)
 
 PARSED = frozenset((*LISTED, TEXT))  # Facts for which the parts of the message are looked for
 WHOLE = PARSED | {EMAILID}  # Facts for which the whole file is read
+
+# What SEARCH, SORT and THREAD compare, by the Fact that has it; few clients ask for another comparator than the first.
+BY_FACT: Final[Mapping[int, Collation]] = MappingProxyType(
+    {KEYS: UNICODE_CASEMAP, KEYS_ASCII: ASCII_CASEMAP, KEYS_OCTET: OCTET}
+)
+
+
+def fact_of(collation: Collation) -> int:
+    """The Fact of the keys that this comparator makes."""
+    return next(item for item, by in BY_FACT.items() if by is collation)
+
 
 HEAD_OCTETS = 8192  # what is read of a file of which only the header is wanted; most are shorter
 
@@ -87,6 +100,7 @@ def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[Any
     dates: list[tuple[int, int, int]] = []
     items = frozenset(wanted.items)
     whole = not items.isdisjoint(WHOLE)
+    compared = [(item, by) for item, by in BY_FACT.items() if item in items]
     sets = [(item, names_key(names)) for item, names in wanted.header_sets]
     for uid, content, *named in batch:
         read = _read(db, files, wanted, *named, whole=whole)
@@ -97,10 +111,10 @@ def _batch(db: Database, files: Files, wanted: Wanted, batch: Sequence[tuple[Any
             data = crlf(raw)
             dates.append((mtime, len(data), uid))
             new += [(item, content, found) for item, found in _of_whole(items, raw, data)]
-        if sets or KEYS in items:
+        if sets or compared:
             head = _head(raw)
-            if KEYS in items:
-                new.append((KEYS, content, pack_keys(keys(known_fields(head)))))
+            fields = known_fields(head) if compared else {}
+            new += [(item, content, pack_keys(keys_by(by, fields))) for item, by in compared]
             for item, names in sets:
                 section = wire(header_fields(head, names))
                 new.append((item, content, b"{%d}\r\n%b" % (len(section), section)))

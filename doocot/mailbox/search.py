@@ -14,7 +14,9 @@ import numpy as np
 from doocot.mailbox import search_columns as of
 from doocot.mailbox.ahead import WINDOW, Ahead, Compute, read_dates
 from doocot.mailbox.facts import LISTED
+from doocot.mailbox.savedates import savedates
 from doocot.mailbox.search_columns import AnyColumn, NumberColumn, TextColumn, Turn, columns, texts_with
+from doocot.mailbox.search_parts import part_rows
 from doocot.mailbox.search_text import Found, header_rows, text_rows
 from doocot.mailbox.search_tree import (
     Addresses,
@@ -26,17 +28,22 @@ from doocot.mailbox.search_tree import (
     InternalDate,
     Key,
     Keyword,
+    MimePart,
     ModSeq,
     Not,
     Numbers,
     Or,
+    SaveDate,
     SentDate,
     Size,
     Subject,
     Text,
     ThreadId,
+    Within,
+    folded,
 )
 from doocot.mailbox.view import RECENT, View
+from doocot.message.collation import UNICODE_CASEMAP, Collation
 from doocot.store.index.messages import Range
 from doocot.store.root import keyword_names
 from doocot.store.snapshot import Ints, column, last_uid, rows_of_uids
@@ -52,24 +59,38 @@ _identifier: Final = re.compile(rb"<[^<>\s\x80-\xff]+>").fullmatch
 _ADDRESSES: Final = {b"from": of.FROM, b"to": of.TO, b"cc": of.CC, b"bcc": of.BCC}
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an answer hangs on beside the keys and the mailbox.
+
+    `saved` is what `$` stands for; `now` the time, seconds since 1970; `collation` by what texts are compared;
+    `compute` as in `mailbox.ahead`.
+    """
+
+    saved: Sequence[Range]
+    now: int
+    collation: Collation
+    compute: Compute | None
+
+
 @dataclass(slots=True)
 class _Search:
     """One search under way. `gone` are rows whose file was not there."""
 
     view: View
-    saved: Sequence[Range]
-    compute: Compute | None
+    given: Given
     columns: dict[str, AnyColumn] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
     turn: Turn = field(default_factory=Turn)
 
 
-def matching(view: View, key: Key, saved: Sequence[Range], compute: Compute | None) -> Steps:
-    """Steps that give the matching rows, ascending. `saved` is what `$` stands for; `compute` as in `mailbox.ahead`."""
-    search = _Search(view, saved, compute)
-    names = sorted(_columns_of(key))
+def matching(view: View, key: Key, given: Given) -> Steps:
+    """Steps that give the matching rows, ascending."""
+    search = _Search(view, given)
+    key = folded(key, given.collation.key)
+    names = sorted(_columns_of(key, given.collation))
     if names:
-        search.columns = yield from columns(view, names, compute)
+        search.columns = yield from columns(view, names, given.compute)
     mask = yield from _mask(search, key, np.ones(view.snapshot.count, bool))
     if search.gone:
         mask = mask.copy()
@@ -80,9 +101,9 @@ def matching(view: View, key: Key, saved: Sequence[Range], compute: Compute | No
     return rows
 
 
-def reachable(view: View, key: Key, saved: Sequence[Range]) -> Ints:
+def reachable(view: View, key: Key, given: Given) -> Ints:
     """The rows (a mask) that may match at all, as the sequence sets say which every match must be in."""
-    search, keys = _Search(view, saved, None), [key]
+    search, keys = _Search(view, given), [key]
     mask = np.ones(view.snapshot.count, bool)
     while keys:
         match keys.pop():
@@ -93,13 +114,13 @@ def reachable(view: View, key: Key, saved: Sequence[Range]) -> Ints:
     return mask
 
 
-def _columns_of(key: Key) -> set[str]:
+def _columns_of(key: Key, by: Collation) -> set[str]:
     """The columns that the key looks at."""
     match key:
         case And(keys) | Or(keys):
-            return set().union(*map(_columns_of, keys))
+            return set().union(*(_columns_of(one, by) for one in keys))
         case Not(inner):
-            return _columns_of(inner)
+            return _columns_of(inner, by)
         case SentDate():
             return {of.SENT_DAY}
         case EmailId():
@@ -109,11 +130,11 @@ def _columns_of(key: Key) -> set[str]:
         case Text(text=text):
             return {of.REACH} if text else set()
         case Subject(text=text):
-            return {of.PRESSED_SUBJECT if b" " in text or b"\t" in text else of.SUBJECT}
+            return {of.collated(of.PRESSED_SUBJECT if b" " in text or b"\t" in text else of.SUBJECT, by)}
         case Addresses(name):
-            return {_ADDRESSES[name]}
+            return {of.collated(_ADDRESSES[name], by)}
         case Header(b"subject", text) if text:
-            return {of.SUBJECT}
+            return {of.collated(of.SUBJECT, by)}
         case Header(b"message-id", text) if _identifier(text):
             return {of.MESSAGE_ID}
     return set()
@@ -125,10 +146,12 @@ def _cost(key: Key) -> int:
             return max(map(_cost, keys))
         case Not(inner):
             return _cost(inner)
+        case MimePart():
+            return 2
         case Text():
             return 3
         case Header():
-            return 1 if _columns_of(key) else 2
+            return 1 if _columns_of(key, UNICODE_CASEMAP) else 2
         case Subject() | Addresses() | EmailId() | ThreadId():
             return 1
     return 0
@@ -156,9 +179,16 @@ def _mask(search: _Search, key: Key, within: Ints) -> Steps:
             return np.logical_and(within, ~inside)
         case Header() | Addresses() | Subject() | Text() | EmailId() | ThreadId():
             return (yield from _of_text(search, key, within))
-        case InternalDate() | Size():
-            name = "date" if isinstance(key, InternalDate) else "size"
-            yield from learn(search.view, name, within, search.compute)
+        case MimePart(part):
+            rows = np.flatnonzero(within)
+            parts = yield from part_rows(search.view, rows, part, search.turn, search.given.compute)
+            return _marked(search, within, parts)
+        case InternalDate() | Within() | Size():
+            name = "size" if isinstance(key, Size) else "date"
+            yield from learn(search.view, name, within, search.given.compute)
+        case SaveDate(low, high):
+            days = (yield from _save_dates(search, within)) // DAY
+            return within & (days >= 0) & _between(days, low, high)
     if search.turn.over():
         yield from search.turn.give()
     mask: Ints = within & _vector(search, key)
@@ -181,6 +211,9 @@ def _vector(search: _Search, key: Key) -> Ints:
             return _rows(search, key)
         case InternalDate(low, high):
             return _between(column(snapshot, "date") // DAY, low, high) & (column(snapshot, "date") >= 0)
+        case Within(seconds, younger):
+            dates, limit = column(snapshot, "date"), search.given.now - seconds
+            return (dates >= limit if younger else dates <= limit) & (dates >= 0)
         case Size(low, high):
             return _between(column(snapshot, "size"), max(low, 0), high)
         case ModSeq(least):
@@ -191,6 +224,16 @@ def _vector(search: _Search, key: Key) -> Ints:
             return of.rows_of_column(view, days, _between(days.values, low, high))
     assert isinstance(key, All)
     return np.ones(snapshot.count, bool)
+
+
+def _save_dates(search: _Search, within: Ints) -> Steps:
+    """Where the save date is not known, the internal date is used (RFC 8514 §4.3)."""
+    dates = yield from savedates(search.view)
+    unknown = dates == 0
+    if np.any(within & unknown):
+        yield from learn(search.view, "date", within & unknown, search.given.compute)
+        dates = np.where(unknown, column(search.view.snapshot, "date"), dates)
+    return dates
 
 
 def _between(values: Ints, low: int, high: int) -> Ints:
@@ -216,7 +259,7 @@ def _rows(search: _Search, key: Numbers) -> Ints:
     snapshot = search.view.snapshot
     mask = np.zeros(snapshot.count, bool)
     if key.numbers.saved:
-        ranges: Sequence[Range] = rows_of_uids(snapshot, search.saved)
+        ranges: Sequence[Range] = rows_of_uids(snapshot, search.given.saved)
     elif key.by_uid:
         ranges = rows_of_uids(snapshot, key.numbers.resolve(last_uid(snapshot)))
     else:
@@ -245,7 +288,7 @@ def learn(view: View, name: str, within: Ints, compute: Compute | None) -> Gener
 
 def _of_text(search: _Search, key: Header | Addresses | Subject | Text | EmailId | ThreadId, within: Ints) -> Steps:
     """Keys that compare text: in a column where there is one, else in the files."""
-    view = search.view
+    view, by = search.view, search.given.collation
     if isinstance(key, Text):
         if not key.text:
             return within
@@ -254,8 +297,8 @@ def _of_text(search: _Search, key: Header | Addresses | Subject | Text | EmailId
         reaches = of.rows_of_column(view, kept, kept.values)
         search.gone += np.flatnonzero(within & (reaches == 0)).tolist()
         rows = np.flatnonzero(within & (reaches != 0))
-        return _marked(search, within, (yield from text_rows(view, rows, reaches, key, search.turn)))
-    names = _columns_of(key)
+        return _marked(search, within, (yield from text_rows(view, rows, reaches, key, search.turn, by)))
+    names = _columns_of(key, by)
     if names:
         (name,) = names
         texts = search.columns[name]
@@ -264,10 +307,10 @@ def _of_text(search: _Search, key: Header | Addresses | Subject | Text | EmailId
             mask = yield from texts_with(texts, key.text, search.turn)
             return within & of.rows_of_column(view, texts, mask)
         # The column has the first identifier alone: it tells where to look.
-        mask = (yield from texts_with(texts, key.text.strip(b"<>"), search.turn)) | of.empty_texts(texts)
+        mask = (yield from texts_with(texts, key.text.strip(b"<>").upper(), search.turn)) | of.empty_texts(texts)
         within = within & of.rows_of_column(view, texts, mask)
     assert isinstance(key, Header)
-    found = yield from header_rows(view, np.flatnonzero(within), key, search.turn)
+    found = yield from header_rows(view, np.flatnonzero(within), key, search.turn, by)
     return _marked(search, within, found)
 
 

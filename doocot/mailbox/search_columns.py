@@ -17,6 +17,7 @@ from doocot.mailbox import facts
 from doocot.mailbox.ahead import WINDOW, Ahead, Compute
 from doocot.mailbox.fetch import Missing, fact_arguments
 from doocot.mailbox.view import View
+from doocot.message.collation import UNICODE_CASEMAP, Collation
 from doocot.store.index import facts as index_facts
 from doocot.store.snapshot import Ints, Piece, column, pieces
 from doocot.wire.flow import MORE, Step
@@ -158,10 +159,10 @@ _PLAIN_CHARSETS: Final = (
 )
 _PLAIN: Final = frozenset((b"header,", *(b"," + charset for charset in _PLAIN_CHARSETS.split())))
 
-# The Fact that a column is made of where that is not KEYS.
-_FACT_OF: Final = {REACH: facts.TEXT, EMAIL_ID: facts.EMAILID}
+# The Fact that a column is made of where that is not a field of KEYS.
+_FACT_OF: Final = {REACH: facts.TEXT, EMAIL_ID: facts.EMAILID, THREAD_ID: facts.KEYS}
 
-# Where each column of KEYS comes from: the field, what is kept of it.
+# Where columns of names come from: the field of KEYS (or its like by another comparator), what is kept of that.
 _KEYS_FIELDS: Final[tuple[tuple[str, int, Callable[[bytes], Any] | None], ...]] = (
     (FROM, 0, None),
     (TO, 1, None),
@@ -179,6 +180,18 @@ _KEYS_FIELDS: Final[tuple[tuple[str, int, Callable[[bytes], Any] | None], ...]] 
     (DISPLAY_FROM, 0, first_display),
     (DISPLAY_TO, 1, first_display),
 )
+
+
+def collated(name: str, collation: Collation) -> str:
+    """The name of the column whose texts are compared by this comparator."""
+    return name if collation is UNICODE_CASEMAP else f"{name} by {collation.name.decode()}"
+
+
+_SOURCES: Final = {
+    collated(name, by): (item, number, keep)
+    for item, by in facts.BY_FACT.items()
+    for name, number, keep in _KEYS_FIELDS
+}
 
 
 def is_text(name: str) -> bool:
@@ -247,7 +260,7 @@ def _extend(
     """Adds the messages from `row` on to these columns, and keeps them for later searches."""
     count = view.snapshot.count
     growing = {name: _growing(found[name]) for name in names}
-    items = {_FACT_OF.get(name, facts.KEYS) for name in names}
+    items = {_FACT_OF[name] if name in _FACT_OF else _SOURCES[name][0] for name in names}
     ahead, holes = Ahead(view, count, compute, tuple(items)), False
     view.progress.goal = count
     for start in range(row, count, SLICE):
@@ -298,13 +311,15 @@ def _take(growing: dict[str, _Growing], item: int, packed: Sequence[bytes]) -> N
     if item == facts.EMAILID:
         growing[EMAIL_ID].values += packed
         return
-    if THREAD_ID in growing:
+    if THREAD_ID in growing and item == facts.KEYS:
         growing[THREAD_ID].values += [facts.thread_of(one) if one else b"" for one in packed]
     split = [one.split(b"\0") if one else _NO_KEYS for one in packed]
-    for name, number, keep in _KEYS_FIELDS:
-        if name in growing:
-            values = [one[number] for one in split]
-            growing[name].values += values if keep is None else map(keep, values)
+    for name, grown in growing.items():
+        if name in _FACT_OF or _SOURCES[name][0] != item:
+            continue
+        _, number, keep = _SOURCES[name]
+        values = [one[number] for one in split]
+        grown.values += values if keep is None else map(keep, values)
 
 
 _NO_KEYS: Final = [b""] * 10

@@ -18,7 +18,7 @@ from doocot.mailbox.read import at_file
 from doocot.mailbox.search_columns import ENCODED, Turn, places_of, scratch
 from doocot.mailbox.search_tree import Header, Text
 from doocot.mailbox.view import View
-from doocot.message.charset import header_key
+from doocot.message.collation import Collation
 from doocot.message.header import fields, header_fields
 from doocot.message.scan import crlf
 from doocot.message.text import search_text
@@ -44,7 +44,7 @@ class Found:
     gone: list[int] = field(default_factory=list)
 
 
-_File = tuple[int, str, str | None, str | None]
+File = tuple[int, str, str | None, str | None]
 """Where the index says that the message of a row is: row, base, letters, target."""
 
 
@@ -75,7 +75,7 @@ def suspects(word: bytes | None, raws: Sequence[bytes], room: Ints) -> list[int]
 
 
 @dataclass(slots=True)
-class _Reading:
+class Reading:
     """A search that reads files: of a view with these UIDs, in its turn, and what it found."""
 
     view: View
@@ -84,14 +84,20 @@ class _Reading:
     found: Found = field(default_factory=Found)
 
 
-def text_rows(view: View, rows: Ints, reaches: Ints, key: Text, turn: Turn) -> Generator[Step, Any, Found]:
+def text_rows(
+    view: View, rows: Ints, reaches: Ints, key: Text, turn: Turn, by: Collation
+) -> Generator[Step, Any, Found]:
     """Steps that look for the key in the messages of these rows; `reaches` is the column REACH by row."""
-    reading = _Reading(view, turn, column(view.snapshot, "uid"))
+    reading = Reading(view, turn, column(view.snapshot, "uid"))
     lengths, encoded = reaches & ~ENCODED, reaches >= ENCODED
     large = lengths[rows] > ALONE
     word, room = probe(key.text), scratch(0)
+
+    def look(raw: bytes, packed: bytes) -> bool:
+        return search_text(raw, facts.unpack_text(packed), key.text, key.with_headers, by)
+
     view.progress.done, view.progress.goal = 0, len(rows)
-    for files in _files(reading, rows[~large]):
+    for files in files_of(reading, rows[~large]):
         while files:
             if turn.over():
                 yield from turn.give()
@@ -106,43 +112,43 @@ def text_rows(view: View, rows: Ints, reaches: Ints, key: Text, turn: Turn) -> G
             for row, packed in _text_facts(view, sorted(unsure)):
                 if turn.over():
                     yield from turn.give()
-                if search_text(raws[row], facts.unpack_text(packed), key.text, key.with_headers):
+                if look(raws[row], packed):
                     reading.found.rows.append(row)
-    for files in _files(reading, rows[large]):
+    for files in files_of(reading, rows[large]):
         while files:
             raws = yield Job(partial(_starts, reading, files, lengths, 1, on_loop=False))
             view.progress.done += 1
             for row, packed in _text_facts(view, list(raws)):
-                if (yield Job(partial(search_text, raws[row], facts.unpack_text(packed), key.text, key.with_headers))):
+                if (yield Job(partial(look, raws[row], packed))):
                     reading.found.rows.append(row)
     return reading.found
 
 
-def header_rows(view: View, rows: Ints, key: Header, turn: Turn) -> Generator[Step, Any, Found]:
+def header_rows(view: View, rows: Ints, key: Header, turn: Turn, by: Collation) -> Generator[Step, Any, Found]:
     """Steps that look for the text in the header field; an empty text is in every field that is there."""
-    reading, names = _Reading(view, turn, column(view.snapshot, "uid")), frozenset((key.name,))
+    reading, names = Reading(view, turn, column(view.snapshot, "uid")), frozenset((key.name,))
     view.progress.done, view.progress.goal = 0, len(rows)
-    for files in _files(reading, rows):
+    for files in files_of(reading, rows):
         for file in files:
             view.progress.done += 1
             if turn.over():
                 yield from turn.give()
-            raw = _start(view, file, HEADER_READ)
+            raw = start_of(view, file, HEADER_READ)
             if raw is not None and len(raw) == HEADER_READ and _header_length(raw) < 0:
-                raw = _start(view, file, 1 << 30)
+                raw = start_of(view, file, 1 << 30)
             if raw is None:
                 reading.found.gone.append(file[0])
-            elif key.name and _in_header(raw, key.name, names, key.text):
+            elif key.name and _in_header(raw, names, key, by):
                 reading.found.rows.append(file[0])
     return reading.found
 
 
-def _in_header(raw: bytes, name: bytes, names: frozenset[bytes], key: bytes) -> bool:
+def _in_header(raw: bytes, names: frozenset[bytes], key: Header, by: Collation) -> bool:
     head = raw[: _header_length(raw)] if _header_length(raw) >= 0 else raw
-    if name not in head.lower():
+    if key.name not in head.lower():
         return False
-    values = fields(header_fields(crlf(head), names)).get(name)
-    return values is not None and (not key or any(key in header_key(value) for value in values))
+    values = fields(header_fields(crlf(head), names)).get(key.name)
+    return values is not None and (not key.text or any(key.text in by.header_key(value) for value in values))
 
 
 def _header_length(raw: bytes) -> int:
@@ -153,7 +159,7 @@ def _header_length(raw: bytes) -> int:
     return min(ends) + 1 if ends else -1
 
 
-def _files(reading: _Reading, rows: Ints) -> Iterator["deque[_File]"]:
+def files_of(reading: Reading, rows: Ints) -> Iterator["deque[File]"]:
     """Where the messages of these ascending rows are, some at a time; rows that are not in the index are gone."""
     live = reading.view.live
     for begin in range(0, len(rows), LISTED):
@@ -170,7 +176,7 @@ def _files(reading: _Reading, rows: Ints) -> Iterator["deque[_File]"]:
 
 
 def _starts(
-    reading: _Reading, files: "deque[_File]", lengths: Ints, most: int = LISTED, *, on_loop: bool = True
+    reading: Reading, files: "deque[File]", lengths: Ints, most: int = LISTED, *, on_loop: bool = True
 ) -> dict[int, bytes]:
     """Takes files off as long as the turn lasts, and reads of each as much as `lengths` has for its row."""
     view, over = reading.view, reading.turn.over
@@ -184,7 +190,7 @@ def _starts(
         try:
             raws[row] = read(maildir.file_path(folder, base, letters), length)
         except OSError:
-            raw = _start(view, file, length, on_loop=on_loop)
+            raw = start_of(view, file, length, on_loop=on_loop)
             if raw is None:
                 reading.found.gone.append(row)
             else:
@@ -194,7 +200,7 @@ def _starts(
     return raws
 
 
-def _start(view: View, file: _File, length: int, *, on_loop: bool = True) -> bytes | None:
+def start_of(view: View, file: File, length: int, *, on_loop: bool = True) -> bytes | None:
     """The beginning of the file, None when it is gone."""
     root = view.live.root
     folder = maildir.folder_of(root, view.live.row.name)

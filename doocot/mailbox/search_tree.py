@@ -1,13 +1,13 @@
 """What a SEARCH asks for (RFC 3501 §6.4.4): a frozen tree of search keys, as the grammar makes it.
 
-Texts are search keys of `message.charset.search_key`, days are counted from 1970, and every range is low <= value <
-high.
+Texts are UTF-8 as the client wrote them, days are counted from 1970, and every range is low <= value < high.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from doocot.message.mimepart import PartKey
 from doocot.wire.numset import NumSet
 
 
@@ -41,6 +41,22 @@ class Numbers:
 @dataclass(frozen=True, slots=True)
 class InternalDate:
     """`BEFORE`, `ON`, `SINCE`"""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """`YOUNGER`, `OLDER` (RFC 5032 §3): the internal date is at most, or at least, so many seconds ago."""
+
+    seconds: int
+    younger: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SaveDate:
+    """`SAVEDBEFORE`, `SAVEDON`, `SAVEDSINCE` (RFC 8514 §4.3)"""
 
     low: int
     high: int
@@ -115,6 +131,13 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class MimePart:
+    """`MIMEPART`: one of the parts matches."""
+
+    key: PartKey
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """`NOT`"""
 
@@ -141,6 +164,8 @@ Key: TypeAlias = (
     | Keyword
     | Numbers
     | InternalDate
+    | Within
+    | SaveDate
     | SentDate
     | Size
     | ModSeq
@@ -150,6 +175,7 @@ Key: TypeAlias = (
     | Addresses
     | Subject
     | Text
+    | MimePart
     | Not
     | And
     | Or
@@ -167,4 +193,16 @@ def with_numbers(key: Key, change: Callable[[Numbers], Numbers]) -> Key:
             return And(tuple(with_numbers(one, change) for one in keys))
         case Or(keys):
             return Or(tuple(with_numbers(one, change) for one in keys))
+    return key
+
+
+def folded(key: Key, fold: Callable[[str], bytes]) -> Key:
+    """The same search with each text that a comparator compares (RFC 5255 §4.2) as that has it."""
+    match key:
+        case And(keys) | Or(keys):
+            return replace(key, keys=tuple(folded(one, fold) for one in keys))
+        case Not(inner):
+            return Not(folded(inner, fold))
+        case Header() | Addresses() | Subject() | Text():
+            return replace(key, text=fold(key.text.decode("utf-8", "replace")))
     return key

@@ -10,8 +10,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from doocot.mailbox.ahead import Compute
-from doocot.mailbox.search import Steps, matching
+from doocot.mailbox.search import Given, Steps, matching
 from doocot.mailbox.search_tree import Key, Numbers, with_numbers
 from doocot.mailbox.view import View
 from doocot.store.index.messages import Range
@@ -55,12 +54,12 @@ def names_last(key: Key) -> bool:
     return any(found)
 
 
-def matched(view: View, key: Key, rows: Ints, last_uid: int, compute: Compute | None) -> Steps:
+def matched(view: View, key: Key, rows: Ints, last_uid: int, given: Given) -> Steps:
     """Steps that give which (a mask) of these ascending rows match the settled key; `last_uid` is what `*` means."""
     if not len(rows):
         return np.zeros(0, bool)
     key = with_numbers(key, lambda one: Numbers(NumSet(one.numbers.resolve(last_uid)), True))
-    found = yield from matching(alone(view, rows), key, (), compute)
+    found = yield from matching(alone(view, rows), key, given)
     mask = np.zeros(len(rows), bool)
     mask[found] = True
     return mask

@@ -14,7 +14,7 @@ import numpy as np
 
 from doocot.mailbox import search_columns as of
 from doocot.mailbox.ahead import Compute
-from doocot.mailbox.search import learn
+from doocot.mailbox.search import Given, learn
 from doocot.mailbox.search_columns import NO_DATE, Block, NumberColumn, TextColumn, columns, rows_of_column
 from doocot.mailbox.view import View
 from doocot.store.snapshot import Ints, column
@@ -47,12 +47,12 @@ class Criterion:
 Steps = Generator[Step, Any, Ints]
 
 
-def in_order(view: View, rows: Ints, criteria: Sequence[Criterion], compute: Compute | None) -> Steps:
+def in_order(view: View, rows: Ints, criteria: Sequence[Criterion], given: Given) -> Steps:
     """Steps that give the (ascending) rows in the order of the criteria, equal ones by sequence number."""
     reverse = {one.key: one.reverse for one in reversed(criteria)}  # a key that comes again decides nothing
     keys: list[tuple[Ints, bool]] = []
     for key in dict.fromkeys(one.key for one in criteria):
-        keys.append(((yield from _values(view, key, rows, compute)), reverse[key]))
+        keys.append(((yield from _values(view, key, rows, given)), reverse[key]))
         yield MORE
     if len(rows) * len(keys) <= INLINE:
         return _sorted(rows, keys)
@@ -77,10 +77,11 @@ def _digits(values: Ints, reverse: bool) -> list[Ints]:
     return [(left >> np.uint64(shift)).astype("u2") for shift in range(0, (high - low).bit_length(), 16)]
 
 
-def _values(view: View, key: bytes, rows: Ints, compute: Compute | None) -> Steps:
+def _values(view: View, key: bytes, rows: Ints, given: Given) -> Steps:
     """A number for each row of the view; those outside `rows` need not be right."""
+    compute = given.compute
     if key in TEXTS:
-        found = yield from ranks(view, TEXTS[key], compute)
+        found = yield from ranks(view, of.collated(TEXTS[key], given.collation), compute)
         return rows_of_column(view, found, found.values)
     if key != b"DATE":
         numbers: Ints = yield from _learned(view, "size" if key == b"SIZE" else "date", rows, compute)

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from doocot.mailbox import facts
-from doocot.mailbox.ahead import Ahead, Compute
-from doocot.mailbox.search import learn
-from doocot.mailbox.search_columns import NO_DATE, SLICE, facts_of_piece
+from doocot.mailbox.ahead import Ahead
+from doocot.mailbox.search import Given, learn
+from doocot.mailbox.search_columns import NO_DATE, SLICE, collated, facts_of_piece
 from doocot.mailbox.thread import Messages, Piece, thread
 from doocot.mailbox.view import View
 from doocot.store.snapshot import Ints, column, pieces
@@ -47,17 +47,16 @@ class Threads:
     texts: dict[bool, bytes] = field(default_factory=dict)
 
 
-def threads(
-    view: View, algorithm: bytes, rows: Ints, by_uid: bool, compute: Compute | None
-) -> Generator[Step, Any, bytes]:
+def threads(view: View, algorithm: bytes, rows: Ints, by_uid: bool, given: Given) -> Generator[Step, Any, bytes]:
     """Steps that give the threads (`1*thread-list`, RFC 5256 §5) of the messages in these rows, ascending."""
     uids = column(view.snapshot, "uid")
     whole = len(rows) == len(uids)
-    kept = view.live.buffers.get(_TREES) if whole else None
+    compute, name = given.compute, collated(_TREES, given.collation)
+    kept = view.live.buffers.get(name) if whole else None
     trees: dict[bytes, Threads] = kept if isinstance(kept, dict) else {}
     known = trees.get(algorithm)
     if known is None or not np.array_equal(known.uids, uids):
-        keys, holes = yield from _keys(view, compute)
+        keys, holes = yield from _keys(view, given)
         wanted = np.zeros(len(uids), bool)
         wanted[rows] = keys.sent[rows] == NO_DATE
         yield from learn(view, "date", wanted, compute)
@@ -65,7 +64,7 @@ def threads(
         known = Threads(uids, (yield Job(call)) if len(rows) > FEW else call())
         if whole and not holes:
             trees[algorithm] = known
-            view.live.buffers[_TREES] = trees
+            view.live.buffers[name] = trees
     text = known.texts.get(by_uid)
     if text is None:
         text = yield from _text(known.pieces, uids[rows] if by_uid else rows + 1)
@@ -100,10 +99,11 @@ def _text(parts: Sequence[Piece], numbers: Ints) -> Generator[Step, Any, bytes]:
     return b"".join(texts)
 
 
-def _keys(view: View, compute: Compute | None) -> Generator[Step, Any, tuple[Keys, bool]]:
+def _keys(view: View, given: Given) -> Generator[Step, Any, tuple[Keys, bool]]:
     """The keys of exactly the rows of the view, and whether files were missing; what was read before is taken over."""
     uids = column(view.snapshot, "uid")
-    kept = view.live.buffers.get(_KEYS)
+    name, fact = collated(_KEYS, given.collation), facts.fact_of(given.collation)
+    kept = view.live.buffers.get(name)
     before = kept if isinstance(kept, Keys) else _taken(np.empty(0, "u4"), [])
     if len(before.uids) and not np.array_equal(uids[: len(before.uids)], before.uids):
         before = _without(before, np.isin(before.uids, uids, assume_unique=True))
@@ -113,18 +113,18 @@ def _keys(view: View, compute: Compute | None) -> Generator[Step, Any, tuple[Key
     if row == count:
         return before, False
     parts, holes = [before], False
-    ahead = Ahead(view, count, compute, (facts.KEYS,))
+    ahead = Ahead(view, count, given.compute, (fact,))
     view.progress.goal = count
     for start in range(row, count, SLICE):
         view.progress.done = start
         for piece in pieces(view.snapshot, start, min(start + SLICE, count)):
-            packed, hollow = yield from facts_of_piece(view, ahead, facts.KEYS, piece)
+            packed, hollow = yield from facts_of_piece(view, ahead, fact, piece)
             parts.append(_taken(piece.chunk.uid[piece.low : piece.high], packed))
             holes |= hollow
         yield MORE
     keys: Keys = (yield Job(partial(_joined, parts))) if count - row > FEW else _joined(parts)
     if not holes:
-        view.live.buffers[_KEYS] = keys
+        view.live.buffers[name] = keys
     return keys, holes
 
 

@@ -110,8 +110,17 @@ def _any_shown(value: bytes) -> Shown:
     return _shown(address_list(value))
 
 
+def written(value: bytes) -> bytes:
+    """The addresses of one header in the form in which SEARCH compares them, each as `"Name" <local@domain>`."""
+    return _joined(address_list(value))
+
+
+def _joined(addresses: tuple[Address, ...]) -> bytes:
+    return b", ".join([_written(address) for address in addresses])
+
+
 def _shown(addresses: tuple[Address, ...]) -> Shown:
-    key = header_key(b", ".join([_written(address) for address in addresses]))
+    key = header_key(_joined(addresses))
     return Shown(b"(%b)" % b"".join(map(_wire, addresses)) if addresses else b"NIL", key)
 
 

@@ -81,8 +81,13 @@ def search_key(text: str) -> bytes:
     return unicodedata.normalize("NFKD", text).encode("utf-8", "replace")
 
 
+def unfolded(value: bytes) -> bytes:
+    """A header value with each fold as the one space that it stands for."""
+    return _unfold(b" ", value) if _LF in value else value
+
+
 def header_key(value: bytes) -> bytes:
     """The search key of a header value."""
     if value.isascii() and value.find(b"=?") < 0:
         return _unfold(b" ", value).upper() if _LF in value else value.upper()
-    return search_key(decode_header(_unfold(b" ", value)))
+    return search_key(decode_header(unfolded(value)))

@@ -17,11 +17,26 @@ def base_subject(key: bytes) -> tuple[bytes, bool]:
 
     `key` is the search key of the Subject header: upper case, encoded words are UTF-8, which is half of step (1).
     """
-    text = key[:_LONGEST]
-    # (1) all white space to one space
-    if text.find(b"  ") >= 0 or _TAB in text or _CR in text:
-        text = _white.sub(b" ", text)
-    is_reply = False
+    _, text, is_reply = _base(_pressed(key))
+    return text, is_reply
+
+
+def base_subject_of(subject: bytes) -> tuple[bytes, bool]:
+    """The same of a subject in which letters keep their case."""
+    pressed = _pressed(subject)
+    begin, text, is_reply = _base(pressed.upper())
+    return pressed[begin : begin + len(text)], is_reply
+
+
+def _pressed(text: bytes) -> bytes:
+    """Step (1): all white space to one space."""
+    text = text[:_LONGEST]
+    return _white.sub(b" ", text) if text.find(b"  ") >= 0 or _TAB in text or _CR in text else text
+
+
+def _base(text: bytes) -> tuple[int, bytes, bool]:
+    """Where the base subject begins in the upper-case text, itself, and whether something was taken off it."""
+    begin, is_reply = 0, False
     while True:
         # (2) subj-trailer
         while text.endswith((b" ", b"(FWD)")):
@@ -40,8 +55,10 @@ def base_subject(key: bytes) -> tuple[bytes, bool]:
                 text = text[found.end() :]
             if len(text) == before:
                 break
+            begin += before - len(text)
         # (6) subj-fwd-hdr and subj-fwd-trl
         if not (text.startswith(b"[FWD:") and text.endswith(b"]")):
-            return text, is_reply
+            return begin, text, is_reply
         is_reply = True
+        begin += 5
         text = text[5:-1]

@@ -9,7 +9,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from doocot.message.charset import decode, decode_header, search_key
+from doocot.message.charset import decode, decode_header
+from doocot.message.collation import UNICODE_CASEMAP, Collation
 from doocot.message.decode import tolerant
 from doocot.message.mime import content_type, mechanism
 from doocot.message.scan import LINE_END, Kind, Part, crlf
@@ -90,28 +91,30 @@ def _collect(part: Part, found: list[_Stretch]) -> None:
     found.append((body, end, lines if kind is _TEXT else -1, encoding, charset))
 
 
-def search_text(raw: bytes, parts: Iterable[TextPart], key: bytes, with_headers: bool) -> bool:
-    """Whether the file has the key (as `search_key` makes it) in its bodies, or with_headers in its headers too."""
+def search_text(
+    raw: bytes, parts: Iterable[TextPart], key: bytes, with_headers: bool, by: Collation = UNICODE_CASEMAP
+) -> bool:
+    """Whether the file has the key (as `by` makes it) in its bodies, or with_headers in its headers too."""
     for offset, length, encoding, charset in parts:
         octets = raw[offset : offset + length]
         if encoding == HEADER:
-            if with_headers and key in _header_key(crlf(octets) if b"\n" in key else octets):
+            if with_headers and key in _header_key(crlf(octets) if b"\n" in key else octets, by):
                 return True
             continue
         if encoding:
             octets = tolerant(octets, encoding)
         if octets.isascii() and _is_ascii_superset(charset):
-            if key in octets.upper():
+            if key in by.ascii_key(octets):
                 return True
-        elif key in search_key(decode(octets, charset)):
+        elif key in by.key(decode(octets, charset)):
             return True
     return False
 
 
-def _header_key(block: bytes) -> bytes:
+def _header_key(block: bytes, by: Collation) -> bytes:
     if block.isascii() and b"=?" not in block:
-        return block.upper() if b"\n " not in block and b"\n\t" not in block else _unfolded(block).upper()
-    return search_key(decode_header(_unfolded(block)))
+        return by.ascii_key(block if b"\n " not in block and b"\n\t" not in block else _unfolded(block))
+    return by.key(decode_header(_unfolded(block)))
 
 
 def _unfolded(block: bytes) -> bytes:

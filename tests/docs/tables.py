@@ -31,7 +31,7 @@ from doocot.lmtp.hello import extensions
 from doocot.mailbox.metadata import Rules
 from doocot.main.cli import SUBCOMMANDS, load
 from doocot.wire.flow import Peer
-from tests.docs.test_docs_rfc import CAPABILITIES, INDEX
+from tests.docs.test_docs_rfc import CAPABILITIES, DRAFTS, INDEX
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 NOTE: Final = "<!-- Made by `make docs`; the sentences are in {source}. -->\n"
@@ -248,7 +248,7 @@ def protocols_page() -> str:
     text += rows(
         ("capability", "no TLS", "TLS", "logged in", "defined in"),
         (
-            (code(name), *("yes" if name in one else "" for one in situations), _rfc(capability_rfc(name), titles))
+            (code(name), *("yes" if name in one else "" for one in situations), capability_source(name, titles))
             for name in names
         ),
     )
@@ -321,9 +321,11 @@ def lmtp_offers() -> list[str]:
     return [line.partition(" ")[0] for line in extensions(conversation)]
 
 
-def capability_rfc(name: str) -> int:
-    """The RFC of a capability; KeyError when tests/docs/test_docs_rfc.py does not know it."""
-    return CAPABILITIES[name.partition("=")[0]]
+def capability_source(name: str, titles: Mapping[int, str]) -> str:
+    """The RFC (or draft) of a capability; KeyError when tests/docs/test_docs_rfc.py does not know it."""
+    if name in DRAFTS:
+        return DRAFTS[name]
+    return _rfc(CAPABILITIES[name if name in CAPABILITIES else name.partition("=")[0]], titles)
 
 
 def rfc_titles() -> Mapping[int, str]:

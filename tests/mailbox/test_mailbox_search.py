@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from doocot.imap.search_keys import MAX_DEPTH, MAX_KEYS, codec
+from doocot.imap.search_reader import MAX_DEPTH, MAX_KEYS, codec
 from doocot.mailbox.facts import HEAD_OCTETS
 from doocot.mailbox.roots import Roots
 from doocot.mailbox.search_columns import BLOCK, BLOCK_OCTETS, GATHERED, places_of, scratch

@@ -63,7 +63,17 @@ HEADER_NAMES = ("Subject", "MESSAGE-ID", "X-None", "Content-Type", "Received", "
 OTHER_KEYS = (
     *("LARGER 0", "LARGER 1000", "SMALLER 400", "SMALLER 0", "UID 1:5", "UID *", "1:3", "*", "2,4,6:*", "(ALL)"),
     *("NOT SEEN", "NOT NOT SEEN", "OR SEEN FLAGGED", "OR (SEEN FLAGGED) DELETED", "NOT (OR SEEN DELETED)"),
-    *("OR OR 1 2 OR 3 4", "SEEN FLAGGED", "(SEEN (FLAGGED)) ALL", "NOT 1:3 UID 1:5", "OR NOT SEEN NOT FLAGGED"),
+    *(
+        "OR OR 1 2 OR 3 4",
+        "OLDER 60",
+        "NOT YOUNGER 60",
+        "SAVEDSINCE 1-Jan-2020",
+        "SAVEDATESUPPORTED",
+        "SEEN FLAGGED",
+        "(SEEN (FLAGGED)) ALL",
+        "NOT 1:3 UID 1:5",
+        "OR NOT SEEN NOT FLAGGED",
+    ),
     *("CHARSET UTF-8 SUBJECT message", "CHARSET US-ASCII ALL", "CHARSET ISO-8859-1 ALL", "CHARSET NO-SUCH ALL"),
 )
 LITERAL_KEYS = (
@@ -89,6 +99,7 @@ BAD_KEYS = (
         "FROM",
         "HEADER a",
     ),
+    *("OLDER", "OLDER 0", "YOUNGER x", "SAVEDON", "SAVEDON x", "SAVEDBEFORE 5"),
     *("(SEEN", "SEEN)", "()", "UID", "UID x", "CHARSET UTF-8", "KEYWORD", "SUBJECT {", "0", "1:", "ON 32-Jan-2024"),
 )
 SORTS = (
