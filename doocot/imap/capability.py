@@ -55,6 +55,7 @@ LOGGED_IN: Final = (
     b"CREATE-SPECIAL-USE",
     b"OBJECTID",
     b"SAVEDATE",
+    b"PREVIEW",
     b"UNAUTHENTICATE",
     b"WITHIN",
     b"SEARCH=MIMEPART",

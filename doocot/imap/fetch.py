@@ -67,6 +67,12 @@ _COLUMNS = {
     b"SAVEDATE": fetch_columns.SAVEDATE,
     b"EMAILID": fetch_columns.EMAILID,
     b"THREADID": fetch_columns.THREADID,
+    b"PREVIEW": fetch_columns.preview(b"PREVIEW %b", lazy=False),
+    b"PREVIEW LAZY": fetch_columns.preview(b"PREVIEW %b", lazy=True),
+    b"PREVIEW FUZZY": fetch_columns.preview(b"PREVIEW (FUZZY %b)", lazy=False),
+    b"PREVIEW FUZZY LAZY": fetch_columns.preview(b"PREVIEW (FUZZY %b)", lazy=True),
+    b"SNIPPET FUZZY": fetch_columns.preview(b"SNIPPET (FUZZY %b)", lazy=False),
+    b"SNIPPET FUZZY LAZY": fetch_columns.preview(b"SNIPPET (FUZZY %b)", lazy=True),
 }
 
 
@@ -89,6 +95,7 @@ _FACTS = {
     b"BODYSTRUCTURE": facts.BODYSTRUCTURE,
     b"EMAILID": facts.EMAILID,
     b"THREADID": facts.KEYS,
+    **dict.fromkeys((b"PREVIEW", b"PREVIEW FUZZY", b"SNIPPET FUZZY"), facts.PREVIEW),
 }
 
 

@@ -1,5 +1,5 @@
 """The item list of FETCH as values (RFC 3501 §6.4.5 fetch-att, BINARY RFC 3516 §4.2, MODSEQ RFC 7162 §3.1.4, SAVEDATE
-RFC 8514 §4.2, EMAILID and THREADID RFC 8474 §5)."""
+RFC 8514 §4.2, EMAILID and THREADID RFC 8474 §5, PREVIEW RFC 8970 §6)."""
 
 import re
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ _PLAIN = frozenset(
         *(b"SAVEDATE", b"EMAILID", b"THREADID"),
     )
 )
+_PREVIEWS = (b"PREVIEW", b"SNIPPET")
 _MACROS = {
     b"ALL": (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE"),
     b"FAST": (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"),
@@ -32,6 +33,8 @@ _RFC822 = {
     b"RFC822.HEADER": (Section((), SectionText.HEADER), False),
     b"RFC822.TEXT": (Section((), SectionText.TEXT), True),
 }
+_LIST_FOLLOWS = re.compile(rb" *\(")
+_PREVIEW_MODIFIERS = re.compile(rb"(?i) +\( *((?:LAZY|FUZZY|LAZY=FUZZY)(?: +(?:LAZY|FUZZY|LAZY=FUZZY)){0,9}) *\)")
 _ATTRIBUTE = re.compile(rb"[A-Za-z0-9.]+")
 _PARTIAL = re.compile(rb"<([0-9]{1,19})\.([0-9]{1,19})>")  # number64 of RFC 9051 §9
 _PART = re.compile(rb"[1-9][0-9]{0,8}(?:\.[1-9][0-9]{0,8})*")
@@ -39,7 +42,7 @@ _PART = re.compile(rb"[1-9][0-9]{0,8}(?:\.[1-9][0-9]{0,8})*")
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """An item that is a word: UID, FLAGS, ENVELOPE ..."""
+    """An item that is a word: UID, FLAGS, ENVELOPE ... with its modifiers behind it: PREVIEW LAZY."""
 
     name: bytes
 
@@ -159,9 +162,32 @@ def _attribute(c: Cursor, *, in_list: bool) -> list[Item]:
     if name in _RFC822:
         section, sets_seen = _RFC822[name]
         return [Body(name, section, sets_seen)]
-    if name in _MACROS and not in_list:
+    if name in _PREVIEWS:
+        return [_preview(c, name, in_list=in_list)]
+    if name in _MACROS:
+        if in_list:
+            raise Bad(name + b" stands for a list and is in none.")
         return [Plain(word) for word in _MACROS[name]]
     raise Bad(b"Unknown parameter " + name)
+
+
+def _preview(c: Cursor, name: bytes, *, in_list: bool) -> Plain:
+    """`"PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]`, `preview-mod = "LAZY"` (RFC 8970 §6).
+
+    Also what Dovecot had before there was an RFC: SNIPPET, and the modifiers FUZZY and LAZY=FUZZY, which are in the
+    answer as well. Without a list around it, a list behind PREVIEW that has none of these is of fetch-modifiers.
+    """
+    found = _PREVIEW_MODIFIERS.match(c.text, c.position)
+    if found is None:
+        if in_list and _LIST_FOLLOWS.match(c.text, c.position):
+            raise Bad(name + b" takes the modifier LAZY.")
+        words: set[bytes] = set()
+    else:
+        c.position = found.end()
+        words = set(found[1].upper().replace(b"=", b" ").split())
+    if name == b"SNIPPET":
+        words.add(b"FUZZY")
+    return Plain(b" ".join([name, *sorted(words)]))
 
 
 def _section_item(c: Cursor, name: bytes) -> Item:

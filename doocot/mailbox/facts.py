@@ -15,6 +15,7 @@ from doocot.message.envelope import envelope
 from doocot.message.header import header_fields, known_fields, names_key
 from doocot.message.keys import Keys, keys_by
 from doocot.message.objectid import email_id, thread_id
+from doocot.message.preview import preview
 from doocot.message.scan import crlf, header_end, scan
 from doocot.message.sections import wire
 from doocot.message.text import TextPart, file_text_parts
@@ -29,7 +30,7 @@ from doocot.store.root import Root
 BATCH = 250
 
 # The Facts of every message. Header sections that clients ask for in bulk get ids above HEADER_SETS.
-ENVELOPE, BODYSTRUCTURE, KEYS, TEXT, EMAILID, KEYS_ASCII, KEYS_OCTET = 1, 2, 3, 4, 5, 6, 7
+ENVELOPE, BODYSTRUCTURE, KEYS, TEXT, EMAILID, KEYS_ASCII, KEYS_OCTET, PREVIEW = range(1, 9)
 HEADER_SETS = 100
 MAX_HEADER_SETS = 16
 
@@ -38,7 +39,7 @@ MAX_HEADER_SETS = 16
 # quarter longer for what few ask for, and KEYS are of the header alone, which is a third of the work.
 LISTED = (ENVELOPE, BODYSTRUCTURE)
 
-PARSED = frozenset((*LISTED, TEXT))  # Facts for which the parts of the message are looked for
+PARSED = frozenset((*LISTED, TEXT, PREVIEW))  # Facts for which the parts of the message are looked for
 WHOLE = PARSED | {EMAILID}  # Facts for which the whole file is read
 
 # What SEARCH, SORT and THREAD compare, by the Fact that has it; few clients ask for another comparator than the first.
@@ -137,6 +138,8 @@ def _of_whole(items: frozenset[int], raw: bytes, data: bytes) -> list[tuple[int,
         found += ((ENVELOPE, envelope(part.header)), (BODYSTRUCTURE, bodystructure(part)))
     if TEXT in items:
         found.append((TEXT, pack_text(file_text_parts(part, raw, data))))
+    if PREVIEW in items:
+        found.append((PREVIEW, preview(data, part)))
     return found
 
 

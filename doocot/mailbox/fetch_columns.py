@@ -41,3 +41,8 @@ def where_known(item: int) -> Callable[[View, Piece], Arguments]:
 SAVEDATE = Column(b"SAVEDATE %b", savedate_arguments)
 EMAILID = Column(b"EMAILID (%b)", fact_arguments(facts.EMAILID))
 THREADID = Column(b"THREADID (%b)", made_of(facts.KEYS, facts.thread_of))
+
+
+def preview(template: bytes, *, lazy: bool) -> Column:
+    """The first words; `lazy` ones are those that are known (RFC 8970 §4.1)."""
+    return Column(template, (where_known if lazy else fact_arguments)(facts.PREVIEW))
