@@ -315,8 +315,9 @@ def _split(rows: list[Range], marked: list[Range]) -> list[tuple[list[Range], bo
 
 
 def _long(
-    session: "ImapSession", items: tuple[Item, ...], rows: list[Range], before: bytes
+    session: "ImapSession", items: tuple[Item, ...], rows: list[Range], before: bytes, *, asked: bool = True
 ) -> Generator[Step, Any, Ok]:
+    """`asked`: it is a command that is answered, of which progress may be told."""
     view = session.view
     assert view is not None
     if before:
@@ -340,7 +341,8 @@ def _long(
             try:
                 yield render(view, plan, piece)
             except Missing:
-                progress.begin(session, view, done, count)
+                if asked:
+                    progress.begin(session, view, done, count)
                 yield from ahead.fill(piece.row, piece.row + piece.high - piece.low)
                 progress.end(session)
                 lost = (yield from _again(view, plan, piece)) or lost
@@ -413,6 +415,6 @@ def _inside(view: View, items: tuple[Item, ...], piece: Piece, words: Mode) -> b
 def unasked(session: "ImapSession", items: tuple[Item, ...], rows: list[Range]) -> Generator[Step, Any, None]:
     """The FETCH responses that NOTIFY wants of new messages (RFC 5465 §5.2). Nothing becomes \\Seen by them."""
     try:
-        yield from _long(session, items, rows, b"")
+        yield from _long(session, items, rows, b"", asked=False)
     except MailError as error:  # of the others the client has been told
         session.context.refused(session, error)

@@ -197,7 +197,7 @@ class ImapSession:
         """
         out = b""
         if self.frames.between_commands and telling.is_due(self, notify):
-            self._tag, self._steps = b"*", self._news(notify)
+            self._tag, self._steps, self.progress = b"*", self._news(notify), None
             out = self._advance(None, None)
         if self.pending is None and self._steps is None:
             self.pending = telling.idle(self, notify)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from doocot.imap.progress import INTERVAL
+from doocot.imap.session import ImapSession
+from doocot.wire.flow import Peer
 from tests.imap.harness import Client, House
 
 MESSAGES = 300
@@ -84,3 +86,20 @@ def test_progress_comes_between_responses_only(client: Client, clock: Clock) -> 
     clock.step = INTERVAL + 1
     assert client.command(b"FETCH 1:* (BODY.PEEK[] ENVELOPE)") == plain
     assert client.command(b"NOOP") == [b"TAG OK NOOP completed."]
+
+
+def test_no_progress_is_told_between_commands(client: Client, clock: Clock) -> None:
+    """What NOTIFY has to tell is of no command."""
+    client.command(b"NOTIFY SET (selected (MessageNew (ENVELOPE) MessageExpunge))")
+    client.command(b"SEARCH BODY 7")
+    cur = client.mail.opened.root.location.path
+    for number in range(3):
+        (Path(cur) / "cur" / f"{2_000_000_000 + number}.x:2,").write_bytes(b"Subject: new\n\nnew\n")
+    other = Client(ImapSession(client.session.context, client.session.commands))
+    other.session.connected(Peer())
+    other.send(b"a LOGIN me pass")
+    other.send(b"b SELECT INBOX")
+    clock.step = INTERVAL + 1
+    told = client.run(client.session.resume(None))
+    assert b"* 303 EXISTS" in told
+    assert b"INPROGRESS" not in told

@@ -113,6 +113,29 @@ BAD_SORTS = (
     "(DATE REVERSE) UTF-8 ALL",
 )
 RETURNS = ("()", "(ALL)", "(MIN)", "(MAX)", "(COUNT)", "(MIN MAX)", "(MIN MAX COUNT ALL)", "(COUNT ALL)")
+# CONTEXT=SEARCH (RFC 5267): PARTIAL counts from the beginning only, UPDATE is in UPDATES.
+CONTEXTS = (
+    *("(CONTEXT)", "(CONTEXT COUNT)", "(PARTIAL 1:3)", "(PARTIAL 2:2)", "(PARTIAL 8:20)", "(PARTIAL 11:20)"),
+    *("(PARTIAL 1:3 COUNT)", "(MIN PARTIAL 2:3 MAX)", "(SAVE PARTIAL 2:3)", "(CONTEXT PARTIAL 1:99)", "(PARTIAL 3:1)"),
+    *("(PARTIAL)", "(PARTIAL 1)", "(PARTIAL 0:3)", "(PARTIAL x:3)", "(PARTIAL 1:2 PARTIAL 3:4)", "(ALL PARTIAL 1:2)"),
+    *("(PARTIAL 1:*)", "(UPDATE x)", "(UPDATE"),
+)
+UPDATES: list[tuple[int, str]] = [
+    (0, "SEARCH RETURN (UPDATE) FLAGGED"),
+    (0, "STORE 1,2 -FLAGS (\\Flagged)"),
+    (0, "STORE 1:3 +FLAGS (\\Flagged)"),
+    (1, "STORE 2 -FLAGS (\\Flagged)"),
+    (0, "NOOP"),
+    (1, "STORE 3 +FLAGS.SILENT (\\Deleted)"),
+    (0, "NOOP"),
+    (1, "EXPUNGE"),
+    (0, "NOOP"),
+    (1, "APPEND INBOX (\\Flagged) {18+}\r\nSubject: new\r\n\r\nx"),
+    (0, "NOOP"),
+    (0, "STORE 1 FLAGS.SILENT (\\Seen)"),
+    (0, 'CANCELUPDATE "nosuch"'),
+    (0, "CANCELUPDATE x"),
+]
 
 THREADS = (
     *("REFERENCES UTF-8 ALL", "REFS UTF-8 ALL", "ORDEREDSUBJECT UTF-8 ALL", "references us-ascii 2:5 NOT 3"),

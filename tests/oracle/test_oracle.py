@@ -221,6 +221,25 @@ def test_oracle_esearch(text: Both, returned: str, key: str) -> None:
     assert (theirs, ours) == ([], []), _shown(returned.encode(), theirs, ours)
 
 
+@pytest.mark.parametrize("key", ["ALL", "SEEN", "KEYWORD nosuch"])
+@pytest.mark.parametrize("returned", commands.CONTEXTS)
+def test_oracle_context(text: Both, returned: str, key: str) -> None:
+    text.same(f"SEARCH RETURN {returned} {key}".encode())
+    text.same(f"UID SEARCH RETURN {returned} {key}".encode())
+
+
+def test_oracle_updates(fresh: Both, pair: Pair) -> None:
+    """What changes the results of a search is told with UPDATE, at the same commands."""
+    other = pair.ask(fresh.user, b"SELECT INBOX")
+    failed = []
+    for number, line in commands.UPDATES:
+        theirs, ours = (fresh, other)[number].differences(line.encode())
+        if theirs or ours:
+            failed.append(f"session {number}: " + _shown(line.encode(), theirs, ours))
+    other.close()
+    assert not failed, "\n".join(failed)
+
+
 @pytest.mark.parametrize("key", commands.BAD_KEYS)
 def test_oracle_search_bad(text: Both, key: str) -> None:
     text.same(f"SEARCH {key}".encode())
