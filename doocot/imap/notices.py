@@ -122,6 +122,11 @@ def _fits(group: Group, entry: Entry) -> bool:
     return name in group.names
 
 
+def watched(groups: Iterable[Group], found: Seen) -> list[str]:
+    """The mailboxes of which message events are asked for, by their names in the index."""
+    return [name for name, entry in found.by_index.items() if wanted(groups, entry) & MESSAGE_EVENTS]
+
+
 def of_others(session: "ImapSession", notify: Notify) -> Generator[Step, Any, bool]:
     """Steps that tell what happened in other mailboxes, and say whether that was anything."""
     mail, context, before = session.mail, session.context, notify.seen
@@ -131,8 +136,7 @@ def of_others(session: "ImapSession", notify: Notify) -> Generator[Step, Any, bo
     look = now >= notify.look_at
     if look:
         notify.look_at = now + context.idle_check
-        names = [entry.index for entry in before.by_index.values() if wanted(notify.groups, entry) & MESSAGE_EVENTS]
-        yield Job(lambda: notify.folders.bring_in_step(root, names))
+        yield Job(lambda: notify.folders.bring_in_step(root, watched(notify.groups, before)))
         notify.checked = changed(root, notify.checked)
     found = touched(root, notify.position)
     if found is None:

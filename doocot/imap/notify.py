@@ -27,7 +27,9 @@ from doocot.imap.notices import (
     Selected,
 )
 from doocot.mailbox import happened
+from doocot.mailbox.happened import Seen
 from doocot.mailbox.namespaces import Space, locate, shown
+from doocot.mailbox.user import Mail
 from doocot.store.root import changed
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.flow import MORE, Job
@@ -156,12 +158,19 @@ def _set(session: "ImapSession", args: Request) -> Steps:
     if new.groups:
         new.checked = changed(root, -1)
         new.position = happened.position_now(root)
-        new.seen = yield Job(lambda: happened.seen(mail))
+        new.seen = yield Job(lambda: _begin(mail, new))
         new.look_at = context.now() + context.idle_check
         if args.status:
             yield from _statuses(session, new)
     session.notify = new
     return Ok(b"NOTIFY completed.")
+
+
+def _begin(mail: Mail, new: Notify) -> Seen:
+    """The mailboxes as they are, and those of their folders that are looked at now and then. Blocking."""
+    found = happened.seen(mail)
+    new.folders.begin(mail.opened.root, notices.watched(new.groups, found))
+    return found
 
 
 def _selected(args: Request) -> Selected:

@@ -5,12 +5,14 @@ difference of two listings, as other programs make folders too; the log tells on
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from doocot.errors import MailError
 from doocot.mailbox.listing import Entry, Listing, listing
 from doocot.store import maildir, maildir_sync
+from doocot.store.disk_errors import disk_errors
 from doocot.store.index import mailboxes, messages
 from doocot.store.index.database import reading
 from doocot.store.index.mailboxes import CREATED, DELETED, RENAMED, SUBSCRIBED, MailboxRow
@@ -54,7 +56,8 @@ class Named:
 
 def seen(mail: "Mail") -> Seen:
     """The mailboxes as they are now. Blocking."""
-    now = listing(mail)
+    with disk_errors(mail.opened.root.path):
+        now = listing(mail)
     return Seen(now, {entry.index: entry for entry in reversed(now.entries.values()) if entry.exists})
 
 
@@ -116,9 +119,22 @@ def differences(before: Seen, now: Seen, changes: Sequence[Change]) -> list[Name
 
 @dataclass(slots=True)
 class Folders:
-    """Looks for what other programs do in the folders of mailboxes. `stamps` are of those the index does not know."""
+    """Looks for what other programs do in the folders of mailboxes.
+
+    `stamps` are of those that the index did not know at the beginning: none is taken into it for being watched, but
+    when it changes.
+    """
 
     stamps: dict[str, str] = field(default_factory=dict)
+
+    def begin(self, root: Root, names: Collection[str]) -> None:
+        """Notes how the folders are that the index does not know. Blocking."""
+        with reading(root.db) as connection:
+            rows = mailboxes.mailbox_rows(connection)
+        for name, _ in zip(names, range(LOOKED_AT), strict=False):
+            if name not in rows:
+                with suppress(MailError):  # it is not a whole folder, so it is new when it is
+                    self.stamps[name] = _stamp(root, name)
 
     def bring_in_step(self, root: Root, names: Collection[str]) -> None:
         """Takes into the index what changed in these folders, three calls of stat for each. Blocking."""
@@ -132,8 +148,12 @@ class Folders:
                 continue  # it is gone, or does not open: who selects it is told why
 
     def _in_step(self, root: Root, name: str, row: MailboxRow | None) -> bool:
-        """One that nobody has opened yet is not taken into the index for being watched, but for a change."""
         if row is not None:
             return maildir_sync.in_step(root, row)
-        stamp, _ = maildir.stamp_of(root, maildir.folder_of(root, name))
-        return self.stamps.setdefault(name, stamp) == stamp
+        return self.stamps.get(name) == _stamp(root, name)
+
+
+def _stamp(root: Root, name: str) -> str:
+    folder = maildir.folder_of(root, name)
+    with disk_errors(folder):
+        return maildir.stamp_of(root, folder)[0]

@@ -325,6 +325,9 @@ class Connection(asyncio.Protocol):
     def _start_idle(self, idle: Idle) -> bool:
         if self._held or self._ending or self._eof:
             return True
+        if self._paused:  # else it would be woken, and asked, to say more
+            self._wait_for_room(idle)
+            return False
         self._step = idle
         if self._net.waiting.add(idle.roots, self._woken):
             self._net.loop.call_soon(self._woken)
@@ -441,7 +444,7 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(limits.high_water, limits.low_water)
 
     def _input_meanwhile(self, data: bytes) -> None:
-        """Input that came during a step: it ends Idle, else it is held.
+        """Input that came during a step: it ends Idle where there is room for an answer, else it is held.
 
         During StartTls the socket is not read any more: what comes then came encrypted, behind the client's last
         message of the handshake, and before the loop could tell that this is done.
@@ -449,10 +452,14 @@ class Connection(asyncio.Protocol):
         if self._over:
             return
         self._last = perf_counter()
-        if isinstance(self._step, Idle):
+        if isinstance(self._step, Idle) and not self._blocked:
             self._leave_idle(self._step)
             session = self._session
-            self._put(self._run(session, session.receive, data))
+            out = self._run(session, session.receive, data)
+            if out:
+                self._put(out)
+            else:
+                self._acknowledge()
             self._advance()
             return
         if self._held is None:

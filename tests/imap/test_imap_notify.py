@@ -135,3 +135,24 @@ def test_overflow_is_told_and_ends_it(two: Two, monkeypatch: pytest.MonkeyPatch)
     assert two.hears() == [notices.OVERFLOW.strip()]
     append(two.other, b"box", 4)
     assert two.hears() == []
+
+
+def test_what_other_programs_do_is_looked_for_now_and_then(two: Two) -> None:
+    two.does(b"CREATE box")
+    ask(two.listener, b"SET (personal (MessageNew MessageExpunge MailboxName SubscriptionChange))")
+    mail = two.house.mail
+    (mail / ".box" / "new" / "1700000000.M1P1.host").write_bytes(standard_message(1))
+    assert two.hears() == []
+    two.clock.seconds += two.house.context.idle_check
+    assert two.hears() == [b"* STATUS box (MESSAGES 1 UIDNEXT 2 UNSEEN 1)"]
+    for part in ("cur", "new", "tmp"):
+        (mail / ".made" / part).mkdir(parents=True)
+    (mail / "subscriptions").write_text("V\t2\n\nbox\n")
+    two.clock.seconds += two.house.context.idle_check
+    assert two.hears() == [
+        b'* LIST (\\Subscribed \\HasNoChildren) "." box',
+        b'* LIST (\\HasNoChildren) "." made',
+    ]
+    (mail / ".made" / "new" / "1700000000.M1P1.host").write_bytes(standard_message(1))
+    two.clock.seconds += two.house.context.idle_check
+    assert two.hears() == [b"* STATUS made (MESSAGES 1 UIDNEXT 2 UNSEEN 1)"]

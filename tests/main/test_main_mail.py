@@ -180,6 +180,38 @@ def test_deliver_is_seen_by_idle_in_every_worker(tmp_path: Path) -> None:
         assert deliver(server, "-d", "nobody").returncode == os.EX_NOUSER
 
 
+def test_deliver_to_a_mailbox_that_is_not_selected_is_told_by_notify_in_every_worker(tmp_path: Path) -> None:
+    with mail_server(tmp_path) as server:
+        clients = in_both_workers(server)
+        assert clients[0].ask("c CREATE lists").startswith("c OK")
+        for client in clients:
+            answer = client.ask("n NOTIFY SET (personal (MessageNew MessageExpunge MailboxName))")
+            assert answer.startswith("n OK")
+        done = deliver(server, "-d", "u1", "-m", "lists")
+        assert (done.returncode, done.stderr) == (0, "")
+        for client in clients:
+            assert client.line() == "* STATUS lists (MESSAGES 1 UIDNEXT 2 UNSEEN 1)"
+        assert clients[0].ask("r RENAME lists others").startswith("r OK")
+        assert clients[1].line() == '* LIST (\\HasNoChildren) "." others ("OLDNAME" (lists))'
+        assert clients[0].ask("n NOOP").startswith("n OK")
+
+
+def test_what_another_program_does_in_an_unselected_folder_is_told_by_notify(tmp_path: Path) -> None:
+    with mail_server(tmp_path, "mailbox_idle_check_interval = 1 s\n") as server:
+        client, _ = login(server)
+        assert client.ask("c CREATE lists").startswith("c OK")
+        assert client.ask("n NOTIFY SET (personal (MessageNew MessageExpunge MailboxName))").startswith("n OK")
+        folder = tmp_path / "mail" / "u1"
+        (folder / ".lists" / "new" / "1700000000.M1P1.host").write_text(MAIL)
+        assert client.line() == "* STATUS lists (MESSAGES 1 UIDNEXT 2 UNSEEN 1)"
+        made = folder / ".made"
+        made.mkdir()
+        for path in (made, *(made / part for part in ("tmp", "new", "cur"))):
+            path.mkdir(exist_ok=True)
+            os.chown(path, UID, GID)
+        assert until(client, "* LIST") == '* LIST (\\HasNoChildren) "." made'
+
+
 def test_deliver_without_a_server_is_seen_by_the_next_one(tmp_path: Path) -> None:
     extra = prepare(tmp_path)
     with serving(tmp_path, extra=extra, table="REAL") as server:

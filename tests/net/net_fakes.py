@@ -40,8 +40,8 @@ class Script:
 
 
 class FakeSession:
-    """Lines: NOOP, LOGIN user, JOB name, AJOB name, SLICE n, STREAM n, IDLE, ALARM s, STARTTLS, COMPRESS, CRASH,
-    UNAUTHENTICATE, LOGOUT.
+    """Lines: NOOP, LOGIN user, JOB name, AJOB name, SLICE n, STREAM n, IDLE, ALARM s, LISTEN, STARTTLS, COMPRESS,
+    CRASH, UNAUTHENTICATE, LOGOUT.
     """
 
     def __init__(self, script: Script) -> None:
@@ -53,6 +53,7 @@ class FakeSession:
         self._fd = -1
         self._login = ""
         self._idle = False
+        self._listens = False
 
     def connected(self, peer: Peer) -> bytes:
         self._script.peers.append(peer)
@@ -69,6 +70,8 @@ class FakeSession:
             self.pending = None
             line, _, self._buffer = self._buffer.partition(b"\n")
             out.append(self._line(line.strip().decode()))
+        if self._listens and self.pending is None:
+            self.pending = Idle((7,))
         return b"".join(out)
 
     def _line(self, line: str) -> bytes:
@@ -99,6 +102,9 @@ class FakeSession:
                 self._idle = True
                 self.pending = Idle((7,), float(rest))
                 return b"+ idling\r\n"
+            case "LISTEN":
+                self._listens = True
+                return b"listening\r\n"
             case "STARTTLS":
                 self.pending = START_TLS
                 return b"begin\r\n"
@@ -120,6 +126,9 @@ class FakeSession:
         return b""
 
     def resume(self, result: Any) -> bytes:
+        if self._listens:
+            self._script.chunks_made += 1
+            return self._script.chunk + self._lines()
         if self._idle:
             self.pending = Idle((7,))
             return b"* changed\r\n"

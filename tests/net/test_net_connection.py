@@ -263,6 +263,34 @@ def test_idle_is_ended_by_a_wake_up_and_by_input() -> None:
     drive(run)
 
 
+def test_a_session_that_listens_answers_as_well_and_is_not_woken_while_its_client_does_not_read() -> None:
+    async def run() -> None:
+        script = Script()
+        limits = Limits(high_water=100_000, low_water=10_000)
+        server = await start(script, limits=limits)
+        loop = asyncio.get_running_loop()
+        with await slow_client(server) as sock:
+            await loop.sock_sendall(sock, b"LISTEN\r\nNOOP 1\r\n")
+            (connection,) = server.net.connections
+
+            def wake() -> int:
+                for _ in range(50):
+                    server.net.waiting.wake(7)
+                return script.chunks_made
+
+            made = await until_steady(wake)
+            assert connection._buffered() <= limits.high_water + len(script.chunk)
+            await loop.sock_sendall(sock, b"NOOP 2\r\n")
+            wanted = b"ok NOOP 2\r\n"
+            received = b""
+            while not received.endswith(wanted):
+                received += await loop.sock_recv(sock, 1 << 20)
+        assert received.count(script.chunk) >= made
+        assert b"* hello\r\nlistening\r\nok NOOP 1\r\n" in received
+
+    drive(run)
+
+
 def test_idle_with_an_alarm_is_woken_by_time_and_still_ends_for_inactivity() -> None:
     async def run() -> None:
         server = await start(limits=Limits(idle=0.2))
