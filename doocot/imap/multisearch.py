@@ -126,7 +126,7 @@ def _multi_search(session: "ImapSession", args: MultiSearch) -> Steps:
 
 def _selected(session: "ImapSession", args: Search) -> Generator[Step, Any, None]:
     """The selected mailbox, as the client knows it."""
-    view, saved = session.view, session.saved
+    view, given = session.view, given_to(session)
     assert view is not None
     rows = yield from _found(session, view, args)
     correlators = _correlators(session, view, session.mailbox)
@@ -137,7 +137,7 @@ def _selected(session: "ImapSession", args: Search) -> Generator[Step, Any, None
     if b"SAVE" in args.options:
         save(session, args, rows)
     if b"UPDATE" in args.options:
-        yield updates.begin(session, args.keys.key, saved, rows, True, correlators=correlators)
+        yield updates.begin(session, args.keys.key, given, rows, True, correlators=correlators)
 
 
 def _other(session: "ImapSession", args: Search, name: str) -> Generator[Step, Any, None]:

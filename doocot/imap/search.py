@@ -131,12 +131,12 @@ def search(session: "ImapSession", args: Search, by_uid: bool) -> Result:
 
 
 def _search(session: "ImapSession", args: Search, by_uid: bool) -> Steps:
-    saved = session.saved
+    given = given_to(session)
     args, code = limits.searched(session, args)
     rows = yield from found_rows(session, args)
     data = answer(session, args, by_uid, rows)
     if args.options is not None and b"UPDATE" in args.options:
-        data += updates.begin(session, args.keys.key, saved, rows, by_uid)
+        data += updates.begin(session, args.keys.key, given, rows, by_uid)
     return Ok(b"Search completed.", code, data)
 
 

@@ -59,15 +59,15 @@ def sort(session: "ImapSession", args: Sort, by_uid: bool) -> Result:
 def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
     view = session.view
     assert view is not None
-    saved, options = session.saved, args.program.options
+    given, options = given_to(session), args.program.options
     limits.check_searched(session, args.program)
     rows = yield from found_rows(session, args.program)
-    rows = yield from in_order(view, rows, args.order, given_to(session))
+    rows = yield from in_order(view, rows, args.order, given)
     yield MORE
     if len(rows) <= INLINE:
         data = answer(session, args.program, by_uid, rows, b"SORT")
     else:
         data = yield Job(lambda: answer(session, args.program, by_uid, rows, b"SORT"))
     if options is not None and b"UPDATE" in options:
-        data += updates.begin(session, args.program.keys.key, saved, rows, by_uid, args.order)
+        data += updates.begin(session, args.program.keys.key, given, rows, by_uid, args.order)
     return Ok(b"Sort completed.", data=data)

@@ -4,20 +4,18 @@
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from doocot.errors import MailError
 from doocot.imap.command import Bad, No, Ok, Result, State, command
-from doocot.imap.given import given_to
 from doocot.mailbox.search import Given
 from doocot.mailbox.search_tree import Key
-from doocot.mailbox.search_updates import matched, names_last, pieces, settled
+from doocot.mailbox.search_updates import aged, matched, names_last, names_time, pieces, settled
 from doocot.mailbox.sort import Criterion, in_order
 from doocot.mailbox.view import Delta, merge, rows_at, uids_at
-from doocot.store.index.messages import Range
 from doocot.store.snapshot import Ints, column, last_uid, row_of_uid, rows_of_uids
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Step
@@ -30,12 +28,15 @@ MAX_UPDATES: Final = 16  # of one session
 MAX_RESULTS: Final = 1 << 20  # of all updates of a session but the first, which a client must have (RFC 5267 §4.3.1)
 
 
+AGING: Final = 60  # seconds after which keys of age are asked again
+
+
 @dataclass(slots=True)
 class Update:
     """A searching command whose results are kept up to date; `order` is empty for those in mailbox order.
 
-    `uids` are the results as the client knows them, in their order; `correlators` name the command. Time and comparator
-    stay those of the command.
+    `uids` are the results as the client knows them, in their order; `correlators` name the command. The comparator
+    stays that of the command, the time is that of the last look.
     """
 
     correlators: bytes
@@ -44,6 +45,8 @@ class Update:
     order: Sequence[Criterion]
     uids: Ints
     given: Given
+    names_last: bool
+    names_time: bool
 
 
 @dataclass(slots=True)
@@ -65,13 +68,16 @@ def check(session: "ImapSession", options: frozenset[bytes] | None) -> None:
 def begin(
     session: "ImapSession",
     key: Key,
-    saved: Sequence[Range],
+    given: Given,
     rows: Ints,
     by_uid: bool,
     order: Sequence[Criterion] = (),
     correlators: bytes = b"",
 ) -> bytes:
-    """Keeps these results up to date from now on; what the client is told where there are too many already."""
+    """Keeps these results up to date from now on; what the client is told where there are too many already.
+
+    `given` is what the search began with.
+    """
     view, updates = session.view, session.updating
     assert view is not None
     held = sum(len(one.uids) for one in updates.known.values())
@@ -81,7 +87,9 @@ def begin(
         updates.last, updates.touched, updates.stale = last_uid(view.snapshot), [], False
     uids = column(view.snapshot, "uid")[rows]
     correlators = correlators or b'TAG "%b"' % session.tag
-    updates.known[session.tag] = Update(correlators, settled(view, key, saved), by_uid, order, uids, given_to(session))
+    key = settled(view, key, given.saved)
+    last, time = names_last(key), names_time(key)
+    updates.known[session.tag] = Update(correlators, key, by_uid, order, uids, given, last, time)
     return b""
 
 
@@ -125,8 +133,15 @@ def leaving(session: "ImapSession", delta: Delta) -> bytes:
 
 
 def waiting(session: "ImapSession", delta: Delta | None) -> bool:
-    """Whether `changed` will have something to look at once this is told."""
-    return session.updating.stale or (delta is not None and bool(session.updating.known))
+    """Whether `changed` will have something to look at once this is told: time alone changes results too.
+
+    RFC 5032 §2: that may be looked at periodically.
+    """
+    updates = session.updating
+    if updates.known and not updates.stale:
+        now = session.context.clock()
+        updates.stale = any(one.names_time and now - one.given.now >= AGING for one in updates.known.values())
+    return updates.stale or (delta is not None and bool(updates.known))
 
 
 def changed(session: "ImapSession") -> Generator[Step, Any, None]:
@@ -141,8 +156,13 @@ def changed(session: "ImapSession") -> Generator[Step, Any, None]:
     altered = altered[altered < first]
     for tag, one in list(updates.known.items()):
         rows = altered
-        if names_last(one.key):
-            rows = np.union1d(altered, np.arange(max(first - 1, 0), first))  # until now, or again
+        if one.names_time:
+            since, now = one.given.now, int(session.context.clock())
+            one.given = replace(one.given, now=now)
+            rows = np.union1d(rows, aged(view, one.key, since, now))
+            rows = rows[rows < first]
+        if one.names_last:
+            rows = np.union1d(rows, np.arange(max(first - 1, 0), first))  # until now, or again
         try:
             yield from _look(session, one, rows, np.arange(first, view.snapshot.count))
         except MailError as error:

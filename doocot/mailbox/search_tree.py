@@ -3,7 +3,7 @@
 Texts are UTF-8 as the client wrote them, days are counted from 1970, and every range is low <= value < high.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -180,6 +180,18 @@ Key: TypeAlias = (
     | And
     | Or
 )
+
+
+def leaves(key: Key) -> Iterator[Key]:
+    """The keys that are not made of others."""
+    match key:
+        case And(keys) | Or(keys):
+            for one in keys:
+                yield from leaves(one)
+        case Not(inner):
+            yield from leaves(inner)
+        case _:
+            yield key
 
 
 def with_numbers(key: Key, change: Callable[[Numbers], Numbers]) -> Key:

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from doocot.mailbox.search import Given, Steps, matching
-from doocot.mailbox.search_tree import Key, Numbers, with_numbers
+from doocot.mailbox.search_tree import Key, Numbers, Within, leaves, with_numbers
 from doocot.mailbox.view import View
 from doocot.store.index.messages import Range
 from doocot.store.snapshot import FEW, Ints, build, column, uid_ranges
@@ -44,14 +44,22 @@ def settled(view: View, key: Key, saved: Sequence[Range]) -> Key:
 
 def names_last(key: Key) -> bool:
     """Whether the (settled) key speaks of the last message, which may become another one without any change of it."""
-    found: list[bool] = []
+    return any(high == STAR for one in leaves(key) if isinstance(one, Numbers) for _, high in one.numbers.ranges)
 
-    def look(one: Numbers) -> Numbers:
-        found.append(any(high == STAR for _, high in one.numbers.ranges))
-        return one
 
-    with_numbers(key, look)
-    return any(found)
+def names_time(key: Key) -> bool:
+    """Whether the key speaks of the age of messages."""
+    return any(isinstance(one, Within) for one in leaves(key))
+
+
+def aged(view: View, key: Key, since: int, now: int) -> Ints:
+    """The rows of which a key of age may say something else now than at the time `since`."""
+    dates = column(view.snapshot, "date")
+    mask = np.zeros(len(dates), bool)
+    for one in leaves(key):
+        if isinstance(one, Within):
+            mask |= (dates >= since - one.seconds) & (dates <= now - one.seconds)
+    return np.flatnonzero(mask)
 
 
 def matched(view: View, key: Key, rows: Ints, last_uid: int, given: Given) -> Steps:

@@ -3,6 +3,8 @@
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,14 @@ class Results:
         self.by_uid: dict[bytes, bool] = {}
         self.sorted: dict[bytes, bool] = {}
 
+    def watch(self, client: Client, program: bytes) -> None:
+        """Has the results of the program told as they change."""
+        first = search(client, program)
+        responses, tag = client.command(program), b"t%d" % client.count
+        assert responses[0] == b'* ESEARCH (TAG "%b")%b' % (tag, b" UID" * program.startswith(b"UID "))
+        assert responses[1].startswith(b"TAG OK")
+        self.lists[tag], self.by_uid[tag], self.sorted[tag] = first, program.startswith(b"UID "), b"SORT" in program
+
     def take(self, responses: list[bytes]) -> None:
         for response in responses:
             if found := re.fullmatch(rb"\* (\d+) EXPUNGE", response):
@@ -117,12 +127,7 @@ def watching(house: House, programs: tuple[bytes, ...], count: int = 6) -> tuple
         append(client, number)
     client.command(b"SELECT INBOX")
     for program in programs:
-        first = search(client, program)
-        responses, tag = client.command(program), b"t%d" % client.count
-        assert responses[0] == b'* ESEARCH (TAG "%b")%b' % (tag, b" UID" * program.startswith(b"UID "))
-        assert responses[1].startswith(b"TAG OK")
-        results.lists[tag], results.by_uid[tag] = first, program.startswith(b"UID ")
-        results.sorted[tag] = b"SORT" in program
+        results.watch(client, program)
     return client, results
 
 
@@ -193,6 +198,27 @@ def test_message_numbers_of_a_program_are_those_of_its_time(house: House) -> Non
     assert client.command(b"STORE 1:* +FLAGS.SILENT (\\Seen)") == [b"TAG OK Store completed."]
     assert client.command(b"UID STORE 3 +FLAGS.SILENT (\\Deleted)") == [b"TAG OK Store completed."]
     assert client.command(b"EXPUNGE")[:2] == [b'* ESEARCH (TAG "t9") UID REMOVEFROM (0 3)', b"* 2 EXPUNGE"]
+
+
+def test_age_alone_changes_results(house: House) -> None:
+    """RFC 5032 §2: keys of age are asked again now and then."""
+    now = [1_700_000_000.0]
+    house.context = replace(house.context, clock=lambda: now[0])
+    client = house.login()
+    for age in (30, 100, 500):
+        text, day = message(age), datetime.fromtimestamp(now[0] - age, UTC)
+        arrived = day.strftime('"%d-%b-%Y %H:%M:%S +0000"').encode()
+        client.command(b"APPEND INBOX %b {%d+}\r\n%b" % (arrived, len(text), text))
+    client.command(b"SELECT INBOX")
+    programs = (b"UID SEARCH RETURN (UPDATE) YOUNGER 120", b"SORT RETURN (UPDATE) (ARRIVAL) UTF-8 NOT NOT OLDER 110")
+    results = Results()
+    for program in programs:
+        results.watch(client, program)
+    assert client.command(b"NOOP") == [b"TAG OK NOOP completed."]
+    for seconds, expected in ((30, [[1, 2], [3]]), (30, [[1], [3, 2]]), (100, [[], [3, 2, 1]])):
+        now[0] += seconds
+        results.take(client.command(b"NOOP"))
+        assert list(results.lists.values()) == expected
 
 
 def test_updates_in_idle(house: House) -> None:
