@@ -56,6 +56,7 @@ LOGGED_IN: Final = (
     b"OBJECTID",
     b"SAVEDATE",
     b"PREVIEW",
+    b"CONVERT",
     b"UNAUTHENTICATE",
     b"WITHIN",
     b"SEARCH=MIMEPART",
