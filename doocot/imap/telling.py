@@ -157,7 +157,8 @@ def waiting(session: "ImapSession") -> NextLine:
     """What an IDLE waits for: a line, a change, or the time to say that the server is still there."""
     view, notify, seconds = session.view, session.notify, session.context.idle_notify
     if notify is None or not notify.asks:
-        return NextLine(() if view is None or notify is not None else (view.live.root.slot,), seconds)
+        woken = (view is not None and notify is None) or extensions.METADATA in session.enabled
+        return NextLine((_root(session).slot,) if woken else (), seconds)
     wait = idle(session, notify)
     assert wait is not None
     return NextLine(wait.roots, min(filter(None, (wait.seconds, seconds)), default=0.0))

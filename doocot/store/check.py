@@ -46,8 +46,9 @@ def check_root(
         if not repair:
             return
     with root.db.lock:
-        disorder = checks.order(root.db.writer)
+        disorder, left_over = checks.order(root.db.writer), checks.metadata(root.db.writer)
     yield from _each(root.db.path, disorder, repair, partial(_in_write, root, _raise_position))
+    yield from _each(root.db.path, left_over, repair, partial(_in_write, root, checks.repair_metadata))
     if repair:
         settle.settle_all(root)
     names = sorted(maildir.scan_folders(root).names | set(_known(root)))

@@ -120,6 +120,7 @@ HOSTILE = (
     b"*",
     b"x" * 9000,
 )
+ENTRIES = (b"/private/x", b"/private/x/y", b"/shared/comment", b"/private/specialuse", b"/private")
 REFUSED = (b"STARTTLS", b"LOGIN", b"AUTHENTICATE", b"LOGOUT")  # to those who are logged in
 
 LITERAL = re.compile(rb"\{([0-9]+)\}\r\n\Z")
@@ -244,6 +245,15 @@ def search(dice: random.Random) -> bytes:
     return by(dice, b"SEARCH " + dice.choice(RETURNS) + keys)
 
 
+def metadata(dice: random.Random) -> bytes:
+    box, entry = dice.choice((b'""', *BOXES)), dice.choice(ENTRIES)
+    if dice.random() < 0.5:
+        options = dice.choice((b"", b"", b"(DEPTH 1) ", b"(DEPTH infinity MAXSIZE 2) "))
+        return b"GETMETADATA %b%b (%b /private/x)" % (options, box, entry)
+    value = dice.choice((b"NIL", b'"12"', b'"\\\\Sent"', literal(dice, b"a\r\nb"), b"~{3+}\r\na\0b"))
+    return b"SETMETADATA %b (%b %b)" % (box, entry, value)
+
+
 def fixed(*texts: bytes) -> Callable[[random.Random], bytes]:
     return lambda dice: dice.choice(texts)
 
@@ -261,7 +271,8 @@ GRAMMAR: tuple[tuple[int, Callable[[random.Random], bytes]], ...] = (
     (3, lambda dice: b"UID EXPUNGE " + numbers(dice)),
     (6, fixed(b"NOOP", b"CHECK", b"CAPABILITY", b"NAMESPACE", b"IDLE\r\nDONE")),
     (1, fixed(b"CLOSE", b"UNSELECT")),
-    (2, fixed(b"ENABLE CONDSTORE", b"ENABLE QRESYNC", b"ENABLE X", b"ID NIL", b'ID ("name" "x")')),
+    (2, metadata),
+    (2, fixed(b"ENABLE CONDSTORE", b"ENABLE QRESYNC", b"ENABLE X", b"ENABLE METADATA", b"ID NIL", b'ID ("name" "x")')),
     (2, lambda dice: b"STATUS %b (MESSAGES UNSEEN UIDNEXT RECENT HIGHESTMODSEQ SIZE)" % dice.choice(BOXES)),
     (
         2,
@@ -270,6 +281,8 @@ GRAMMAR: tuple[tuple[int, Callable[[random.Random], bytes]], ...] = (
             b'LIST (SUBSCRIBED) "" (% a/%) RETURN (CHILDREN STATUS (MESSAGES))',
             b'LSUB "" %',
             b'LIST "" ""',
+            b'XLIST "" *',
+            b'LIST "" * RETURN (METADATA (/private/x) SPECIAL-USE)',
         ),
     ),
     (

@@ -178,6 +178,12 @@ ALLOWED: tuple[Difference, ...] = (
     ),
     # LIST, SELECT and APPEND.
     Difference(
+        rb"XLIST .*",
+        rb"\A\* XLIST ",
+        rb"* LIST ",
+        "RFC 3501 §6.5.1: an experimental command is what its maker says; Gmail, and clients, have XLIST responses",
+    ),
+    Difference(
         rb"(?i:SELECT|EXAMINE) .*",
         rb"\A\* OK \[MAILBOXID \(F[0-9a-f]{32}\)\]\Z",
         DROPPED,

@@ -72,6 +72,7 @@ DAMAGE: dict[str, tuple[Callable[[House], None], str]] = {
     "keyword set": (sql("UPDATE message SET flags = flags | (99 << 8)"), "keyword sets that do not exist"),
     "position": (sql("UPDATE root SET position = 5"), "is above the root's position 5"),
     "reserve": (sql("UPDATE root SET reserved = 5"), "is above what is reserved"),
+    "metadata": (sql("INSERT INTO metadata VALUES(99, '/private/x', x'00')"), "1 entries of metadata belong to no"),
     "target": (sql("UPDATE message SET target = 'FS' WHERE uid = 2"), "nobody is about to give"),
     "no file": (lose_a_file, "has no file"),
     "other letters": (rename_a_file, "has the letters"),

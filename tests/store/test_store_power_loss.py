@@ -20,8 +20,9 @@ from store_house import House, open_house, text_of
 
 from doocot.errors import MailError
 from doocot.mailbox.change import Operation
+from doocot.mailbox.metadata import Rules, set_entries
 from doocot.store import dovecot_files, folders, maildir, save
-from doocot.store.index import database
+from doocot.store.index import database, metadata
 from doocot.store.index.mailboxes import mailbox_row
 from doocot.store.index.messages import FLAGGED, SEEN, position_of
 from doocot.store.root import close_root
@@ -46,6 +47,7 @@ class Told:
     names: dict[Uid, str] = field(default_factory=dict)  # rule 2: a UID names this message for ever
     kept: set[tuple[str, str]] = field(default_factory=set)  # rule 1: acknowledged in this mailbox, not removed
     either: set[tuple[tuple[str, str], ...]] = field(default_factory=set)  # one of them is there, whatever happened
+    notes: dict[str, set[str]] = field(default_factory=dict)  # the values that an entry of a mailbox may have
     position: int = 0
 
 
@@ -93,6 +95,13 @@ class Client:
         self.rec.mark(("named", (target, validity, new), subject))
         self.rec.mark(("keep", (target, subject)))
 
+    def note(self, name: str, text: str) -> None:
+        """SETMETADATA; the value before may be there until it is answered."""
+        row = self.house.row(name)
+        self.rec.mark(("noting", name, text))
+        set_entries(self.house.root, row.id, {"/private/x": text.encode()}, Rules())
+        self.rec.mark(("noted", name, text))
+
     def expunge(self, *uids: int) -> None:
         for uid in uids:
             self.rec.mark(("forget", ("INBOX", self.house.messages()[uid])))
@@ -117,6 +126,10 @@ def told_by(marks: list[Any]) -> Told:
             told.either.add(value)
         elif kind == "forget":
             told.kept.discard(value)
+        elif kind == "noting":
+            told.notes.setdefault(value, {""}).add(rest[0])
+        elif kind == "noted":
+            told.notes[value] = {rest[0]}
         elif kind == "position":
             told.position = max(told.position, value)
     return told
@@ -198,6 +211,8 @@ def mailboxes(client: Client) -> None:
     client.rec.mark(("forget", ("A", "one")))
     folders.rename_folders(client.house.root, "A", "B")
     client.rec.mark(("keep", ("B", "one")))
+    client.note("B", "1")
+    client.note("B", "2")
     client.house.settle()
     client.house.create("A")
     client.save("two", name="A")
@@ -288,6 +303,9 @@ def violations(house: House, told: Told) -> list[str]:
         row = house.row(name)
         found = house.messages(name)
         present |= {(name, subject) for subject in found.values()}
+        note = (metadata.value(house.root.db.reader, row.id, "/private/x") or b"").decode()
+        if note not in told.notes.get(name, {note}):
+            wrong.append(f"rule 1: the metadata of {name} are {note!r}, not {told.notes[name]}")
         for uid, subject in found.items():
             before = told.names.get((name, row.uid_validity, uid), subject)
             if before != subject:
@@ -309,7 +327,10 @@ def check(state: State, monkeypatch: pytest.MonkeyPatch, *, without_index: bool 
     except MailError as error:
         return [f"rule 5: {error}: {error.detail}"]
     try:
-        return violations(house, told_by(state.marks))
+        told = told_by(state.marks)
+        if without_index:
+            told.notes.clear()  # they come back from the recovery file, as old as that is
+        return violations(house, told)
     finally:
         house.close()
 

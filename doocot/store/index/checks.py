@@ -5,6 +5,8 @@ import apsw
 from doocot.store.index.database import rows
 from doocot.store.index.mailboxes import MailboxRow, count_mailbox
 
+_LEFT_OVER = "mailbox <> 0 AND mailbox NOT IN (SELECT id FROM mailbox)"
+
 
 def integrity(connection: apsw.Connection) -> list[str]:
     """What SQLite finds wrong with its own file; nothing when it is sound."""
@@ -31,6 +33,17 @@ def repair_order(writer: apsw.Connection, ahead: int) -> None:
         " (SELECT ifnull(max(modseq), 0) FROM message), (SELECT ifnull(max(modseq), 0) FROM mailbox))"
     )
     writer.execute("UPDATE root SET reserved = max(reserved, position + ?)", (ahead,))
+
+
+def metadata(connection: apsw.Connection) -> list[str]:
+    """Entries of METADATA belong to the server or to a mailbox that there is."""
+    ((count,),) = rows(connection, f"SELECT count(*) FROM metadata WHERE {_LEFT_OVER}")
+    return [f"{count} entries of metadata belong to no mailbox"] if count else []
+
+
+def repair_metadata(writer: apsw.Connection) -> None:
+    """Drops those that belong to no mailbox."""
+    writer.execute(f"DELETE FROM metadata WHERE {_LEFT_OVER}")
 
 
 def mailbox(connection: apsw.Connection, row: MailboxRow) -> list[str]:
