@@ -18,10 +18,8 @@ _LENGTH: Final = 60  # of a word: with the name of most fields before it a line 
 _WORD = rb"=\?([^?\s]+)\?([qQbB])\?([^?\s]*)\?="
 _words = re.compile(_WORD).findall
 _run = re.compile(rb"%(w)b(?:(?:\r\n)?[ \t]+%(w)b)*" % {b"w": _WORD.replace(b"(", b"(?:")})
-_QUOTED = [b"=%02X" % octet for octet in range(256)]
-for _plain in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/":
-    _QUOTED[_plain] = bytes([_plain])
-_QUOTED[ord(" ")] = b"_"
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
+_QUOTED = tuple(bytes([octet]) if octet in _PLAIN else b"=%02X" % octet for octet in range(256))
 
 
 def recoded(block: bytes, charset: bytes) -> bytes:
@@ -70,7 +68,7 @@ def _cut(text: str, codec: str, encode: Callable[[bytes], bytes], room: int) -> 
 
 
 def _quote(octets: bytes) -> bytes:
-    return b"".join([_QUOTED[octet] for octet in octets])
+    return b"".join([_QUOTED[octet] for octet in octets]).replace(b"=20", b"_")
 
 
 def _base64(octets: bytes) -> bytes:
