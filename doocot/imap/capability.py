@@ -84,7 +84,7 @@ def _configured(context: "ImapContext") -> list[bytes]:
     limit = context.append_limit
     names = [b"APPENDLIMIT" if limit is None else b"APPENDLIMIT=%d" % limit]
     if context.metadata is not None:
-        names += [b"METADATA", b"LIST-METADATA"]
+        names += [b"METADATA", b"LIST-METADATA", b"FILTERS"]
     return [*names, *limits.offered(context)]
 
 

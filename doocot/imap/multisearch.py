@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 from doocot.errors import Kind, MailError
 from doocot.imap import names, progress, updates
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
+from doocot.imap.filters import without_filters
 from doocot.imap.given import given_to
 from doocot.imap.search import (
     Returned,
     Search,
     allowed,
-    charset_of,
     esearch,
     program,
     return_options,
     save,
-    takes,
     understood,
 )
+from doocot.imap.search_reader import charset_of, takes
 from doocot.mailbox.listing import Entry, Listing, listing
 from doocot.mailbox.namespaces import Type
 from doocot.mailbox.search import matching
@@ -101,6 +101,8 @@ def multi_search(session: "ImapSession", args: MultiSearch, by_uid: bool) -> Res
 
 
 def _multi_search(session: "ImapSession", args: MultiSearch) -> Steps:
+    program = replace(args.program, keys=(yield from without_filters(session, args.program.keys)))
+    args = replace(args, program=program)
     allowed(session, args.program)
     understood(args.program)
     if args.program.keys.has_modseq:

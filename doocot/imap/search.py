@@ -9,10 +9,11 @@ import numpy as np
 
 from doocot.imap import extensions, limits, progress, untagged, updates
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
+from doocot.imap.filters import without_filters
 from doocot.imap.given import given_to
 from doocot.imap.partial import Partial, partial_range
 from doocot.imap.search_keys import Keys, parse_keys
-from doocot.imap.search_reader import codec
+from doocot.imap.search_reader import charset_of, codec, takes
 from doocot.mailbox.search import matching
 from doocot.mailbox.view import View
 from doocot.store.index.messages import Range
@@ -67,15 +68,6 @@ def return_options(c: Cursor) -> Returned | None:
     return returned
 
 
-def charset_of(c: Cursor) -> bytes:
-    """`["CHARSET" SP charset SP]`"""
-    if not takes(c, b"CHARSET"):
-        return b""
-    charset = c.sp().astring()
-    c.sp()
-    return charset
-
-
 def program(c: Cursor, returned: Returned | None, charset: bytes) -> Search:
     """`search-key *(SP search-key)` whose texts are in that charset; empty is UTF-8."""
     name = codec(charset.decode("ascii", "replace")) if charset else "utf-8"
@@ -93,15 +85,6 @@ def criteria(c: Cursor, returned: Returned | None = None) -> Search:
     if not c.at_end():
         c.sp()
     return program(c, returned, charset)
-
-
-def takes(c: Cursor, word: bytes) -> bool:
-    """Goes over this word, if it comes next with a space behind it, and says whether it did."""
-    end = c.position + len(word)
-    found = c.text[c.position : end].upper() == word and c.text[end : end + 1] == b" "
-    if found:
-        c.position = end
-    return found
 
 
 def _options(c: Cursor) -> Returned:
@@ -132,6 +115,7 @@ def search(session: "ImapSession", args: Search, by_uid: bool) -> Result:
 
 def _search(session: "ImapSession", args: Search, by_uid: bool) -> Steps:
     given = given_to(session)
+    args = replace(args, keys=(yield from without_filters(session, args.keys)))
     args, code = limits.searched(session, args)
     rows = yield from found_rows(session, args)
     data = answer(session, args, by_uid, rows)

@@ -12,6 +12,7 @@ from doocot.mailbox.search_tree import (
     All,
     And,
     EmailId,
+    Filter,
     Flag,
     Header,
     InternalDate,
@@ -68,6 +69,16 @@ def _uid_of(r: Reader) -> int:
 def _uids(low: int, high: int) -> Key:
     """`"UIDAFTER" SP uniqueid / "UIDBEFORE" SP uniqueid` (RFC 9738 §3.2)."""
     return Numbers(NumSet(((low, high),) if low <= high else ()), True)
+
+
+def _filter(r: Reader) -> Key:
+    """`"FILTER" SP filter-name`, `filter-name = 1*<any ATOM-CHAR except "/">` (RFC 5466 §4)."""
+    begin = r.c.sp().position
+    name = r.c.atom()
+    if b"/" in name:
+        raise BadSyntax("the name of a filter has no /", begin)
+    r.filters.append(name)
+    return Filter(name)
 
 
 def _keyword(r: Reader) -> Key:
@@ -160,6 +171,7 @@ _WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[Reader], Key]]] = MappingProxyTy
         b"BODY": lambda r: Text(r.text(), False),
         b"CC": lambda r: _addresses(b"cc", r.text()),
         b"EMAILID": lambda r: EmailId(_object_id(r, b"M")),
+        b"FILTER": _filter,
         b"FROM": lambda r: _addresses(b"from", r.text()),
         b"HEADER": _header,
         b"KEYWORD": _keyword,
@@ -242,7 +254,8 @@ def _keys(r: Reader, depth: int) -> Key:
 class Keys:
     """A search program. With `undecodable` a text is not in the charset that the client named.
 
-    `has_recent`: it asks for \\Recent; `has_numbers`: it has sequence numbers, for which `$` does not count.
+    `has_recent`: it asks for \\Recent; `has_numbers`: it has sequence numbers, for which `$` does not count;
+    `count` is how many keys it has; `filters` the names of FILTER.
     """
 
     key: Key
@@ -250,10 +263,12 @@ class Keys:
     has_modseq: bool
     has_recent: bool = False
     has_numbers: bool = False
+    count: int = 0
+    filters: tuple[bytes, ...] = ()
 
 
 def parse_keys(c: Cursor, charset: str) -> Keys:
     """All keys to the end of the command; `charset` is one that `codec` gave."""
     r = Reader(c, charset)
     key = _keys(r, 0)
-    return Keys(key, r.undecodable, r.has_modseq, r.has_recent, r.has_numbers)
+    return Keys(key, r.undecodable, r.has_modseq, r.has_recent, r.has_numbers, r.keys, tuple(dict.fromkeys(r.filters)))

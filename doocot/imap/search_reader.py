@@ -1,7 +1,7 @@
 """Where the reading of search keys stands: the cursor, the charset of texts, and what was met on the way."""
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -33,6 +33,24 @@ def codec(charset: str) -> str | None:
     return "utf-8" if found.name == "ascii" else found.name
 
 
+def takes(c: Cursor, word: bytes) -> bool:
+    """Goes over this word, if it comes next with a space behind it, and says whether it did."""
+    end = c.position + len(word)
+    found = c.text[c.position : end].upper() == word and c.text[end : end + 1] == b" "
+    if found:
+        c.position = end
+    return found
+
+
+def charset_of(c: Cursor) -> bytes:
+    """`["CHARSET" SP charset SP]`"""
+    if not takes(c, b"CHARSET"):
+        return b""
+    charset = c.sp().astring()
+    c.sp()
+    return charset
+
+
 @dataclass(slots=True)
 class Reader:
     """Where the reading stands. A text that its charset does not allow makes `undecodable` true."""
@@ -44,6 +62,7 @@ class Reader:
     has_modseq: bool = False
     has_recent: bool = False
     has_numbers: bool = False
+    filters: list[bytes] = field(default_factory=list)
 
     def text(self) -> bytes:
         """`SP astring` in UTF-8."""

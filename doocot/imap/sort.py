@@ -1,11 +1,12 @@
 """SORT and UID SORT (RFC 5256 §3) with DISPLAYFROM and DISPLAYTO (RFC 5957), ESORT and CONTEXT=SORT (RFC
 5267)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from doocot.imap import limits, updates
 from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.filters import without_filters
 from doocot.imap.given import given_to
 from doocot.imap.search import Search, answer, criteria, found_rows, return_options
 from doocot.mailbox.sort import INLINE, KEYS, Criterion, in_order
@@ -60,14 +61,15 @@ def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
     view = session.view
     assert view is not None
     given, options = given_to(session), args.program.options
-    limits.check_searched(session, args.program)
-    rows = yield from found_rows(session, args.program)
+    program = replace(args.program, keys=(yield from without_filters(session, args.program.keys)))
+    limits.check_searched(session, program)
+    rows = yield from found_rows(session, program)
     rows = yield from in_order(view, rows, args.order, given)
     yield MORE
     if len(rows) <= INLINE:
-        data = answer(session, args.program, by_uid, rows, b"SORT")
+        data = answer(session, program, by_uid, rows, b"SORT")
     else:
-        data = yield Job(lambda: answer(session, args.program, by_uid, rows, b"SORT"))
+        data = yield Job(lambda: answer(session, program, by_uid, rows, b"SORT"))
     if options is not None and b"UPDATE" in options:
-        data += updates.begin(session, args.program.keys.key, given, rows, by_uid, args.order)
+        data += updates.begin(session, program.keys.key, given, rows, by_uid, args.order)
     return Ok(b"Sort completed.", data=data)

@@ -1,10 +1,11 @@
 """THREAD and UID THREAD (RFC 5256 §3, §4) with ORDEREDSUBJECT, REFERENCES and REFS (draft-ietf-morg-inthread)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from doocot.imap import limits
 from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.filters import without_filters
 from doocot.imap.given import given_to
 from doocot.imap.search import Search, criteria, found_rows
 from doocot.mailbox.thread import ORDEREDSUBJECT, REFERENCES, REFS
@@ -42,7 +43,8 @@ def thread(session: "ImapSession", args: Thread, by_uid: bool) -> Result:
 def _thread(session: "ImapSession", args: Thread, by_uid: bool) -> Steps:
     view = session.view
     assert view is not None
-    limits.check_searched(session, args.program)
-    rows = yield from found_rows(session, args.program)
+    program = replace(args.program, keys=(yield from without_filters(session, args.program.keys)))
+    limits.check_searched(session, program)
+    rows = yield from found_rows(session, program)
     found = yield from threads(view, args.algorithm, rows, by_uid, given_to(session))
     return Ok(b"Thread completed.", data=b"* THREAD %b\r\n" % found)

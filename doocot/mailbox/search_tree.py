@@ -138,6 +138,13 @@ class MimePart:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """`FILTER` (RFC 5466): the keys that have this name take its place before the search."""
+
+    name: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """`NOT`"""
 
@@ -176,6 +183,7 @@ Key: TypeAlias = (
     | Subject
     | Text
     | MimePart
+    | Filter
     | Not
     | And
     | Or
@@ -194,27 +202,30 @@ def leaves(key: Key) -> Iterator[Key]:
             yield key
 
 
+def mapped(key: Key, change: Callable[[Key], Key]) -> Key:
+    """The tree with each key that has no others in it changed."""
+    match key:
+        case Not(inner):
+            return Not(mapped(inner, change))
+        case And(keys):
+            return And(tuple(mapped(one, change) for one in keys))
+        case Or(keys):
+            return Or(tuple(mapped(one, change) for one in keys))
+    return change(key)
+
+
 def with_numbers(key: Key, change: Callable[[Numbers], Numbers]) -> Key:
     """The tree with each of its sequence sets changed."""
-    match key:
-        case Numbers():
-            return change(key)
-        case Not(inner):
-            return Not(with_numbers(inner, change))
-        case And(keys):
-            return And(tuple(with_numbers(one, change) for one in keys))
-        case Or(keys):
-            return Or(tuple(with_numbers(one, change) for one in keys))
-    return key
+    return mapped(key, lambda one: change(one) if isinstance(one, Numbers) else one)
 
 
 def folded(key: Key, fold: Callable[[str], bytes]) -> Key:
-    """The same search with each text that a comparator compares (RFC 5255 §4.2) as that has it."""
-    match key:
-        case And(keys) | Or(keys):
-            return replace(key, keys=tuple(folded(one, fold) for one in keys))
-        case Not(inner):
-            return Not(folded(inner, fold))
-        case Header() | Addresses() | Subject() | Text():
-            return replace(key, text=fold(key.text.decode("utf-8", "replace")))
-    return key
+    """The tree with each text that a comparator compares (RFC 5255 §4.2) as that has it."""
+
+    def fold_text(one: Key) -> Key:
+        match one:
+            case Header() | Addresses() | Subject() | Text():
+                return replace(one, text=fold(one.text.decode("utf-8", "replace")))
+        return one
+
+    return mapped(key, fold_text)

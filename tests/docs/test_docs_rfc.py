@@ -25,6 +25,7 @@ CAPABILITIES = {
     "ENABLE": 5161,
     "ESEARCH": 4731,
     "ESORT": 5267,
+    "FILTERS": 5466,
     "I18NLEVEL": 5255,
     "ID": 2971,
     "IDLE": 2177,
