@@ -14,11 +14,11 @@ JOBS ?= 2
 FUZZ_SECONDS ?= 600
 BENCH ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5
-TEST_PACKAGES := dovecot-imapd dovecot-lmtpd isync offlineimap3 mutt curl swaks
+TEST_PACKAGES := dovecot-imapd dovecot-lmtpd isync offlineimap3 mutt curl swaks getmail6 fetchmail
 BENCH_PACKAGES := dovecot-imapd dovecot-lmtpd
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev check test bench fuzz docs clean packages
+.PHONY: help run install dev check test bench bench-large fuzz docs clean packages
 
 help:
 	@sed -n '1,5s/^# //p' Makefile
@@ -59,6 +59,10 @@ test: dev packages
 bench: dev
 	@.ci/packages $(BENCH_PACKAGES)
 	$(BIN)/python -m bench.run $(BENCH)
+
+bench-large: dev
+	@.ci/packages $(BENCH_PACKAGES)
+	$(BIN)/python -m bench.large $(BENCH)
 
 fuzz: dev
 	@set -e; count=$$(ls tests/fuzz/fuzz_*.py | wc -l); $(BIN)/coverage erase; \

@@ -4,9 +4,10 @@ A row is timed several times on a connection with INBOX selected; what it change
 least time, `first` rows run once on a Maildir that the server has never seen.
 """
 
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.client import Answer, Client
 from tests.parts.bad_input import BAD_INPUT, BadInput, send_all
@@ -18,6 +19,8 @@ UNSEEN = "STORE 1:* -FLAGS.SILENT (\\Seen)"
 DELETED = "+FLAGS.SILENT (\\Deleted)"
 SOON_SECONDS = 0.2
 BLOCK = 5000  # messages of the rows that do not touch the whole mailbox
+CHANGES = 100  # messages that changed while a client was away
+MAILBOXES = 1000
 STRIDE = 7  # single-message rows hop through the mailbox, so that no block of it is favoured
 
 
@@ -110,9 +113,67 @@ def _commands(*lines: str) -> Prepare:
     return run
 
 
+def position(client: Client) -> tuple[int, int]:
+    """UIDVALIDITY and HIGHESTMODSEQ of INBOX."""
+    said = client.command("STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ)").tail
+    validity, modseq = re.search(rb"UIDVALIDITY (\d+)", said), re.search(rb"HIGHESTMODSEQ (\d+)", said)
+    assert validity
+    assert modseq
+    return int(validity[1]), int(modseq[1])
+
+
+def _resync() -> tuple[Prepare, Run]:
+    """A client comes back after 100 messages changed their flags: SELECT with QRESYNC on a new connection."""
+    places: dict[int, tuple[int, int]] = {}
+
+    def change(client: Client, target: Target) -> None:
+        places[target.port] = position(client)
+        client.command(f"STORE {_spread(target)} +FLAGS.SILENT (\\Draft)")
+
+    def run(_: Client, target: Target) -> Answer:
+        returning = target.connect()
+        returning.command("ENABLE QRESYNC")
+        validity, modseq = places[target.port]
+        answer = returning.command(f"SELECT INBOX (QRESYNC ({validity} {modseq}))")
+        returning.close()
+        return answer
+
+    return change, run
+
+
+def _spread(target: Target) -> str:
+    """The numbers of CHANGES messages all over the mailbox."""
+    return ",".join(str(number) for number in range(1, target.messages, max(target.messages // CHANGES, 1)))
+
+
+def _unspread(client: Client, target: Target) -> None:
+    client.command(f"STORE {_spread(target)} -FLAGS.SILENT (\\Draft)")
+
+
+def _owner_of_many(target: Target) -> Client:
+    return replace(target, user="u3").connect()
+
+
+def _many_mailboxes(_: Client, target: Target) -> None:
+    """An account with MAILBOXES mailboxes, made when it has none."""
+    client = _owner_of_many(target)
+    if not client.command(f'LIST "" m{MAILBOXES - 1}').size:
+        for number in range(MAILBOXES):
+            client.command(f"CREATE m{number}")
+    client.close()
+
+
+def _list_status(_: Client, target: Target) -> Answer:
+    client = _owner_of_many(target)
+    answer = client.command('LIST "" * RETURN (STATUS (MESSAGES UNSEEN UIDNEXT))')
+    client.close()
+    return answer
+
+
 def rows(single_count: int = 2000) -> tuple[Row, ...]:
     """All rows that are timed warm, in order; `single_count` commands in the rows of single commands."""
     some = max(single_count // 10, 10)
+    change, resync = _resync()
     return (
         Row("login", _logins(some), tls=True),
         Row("select", _command("SELECT INBOX")),
@@ -125,6 +186,15 @@ def rows(single_count: int = 2000) -> tuple[Row, ...]:
         Row("search from", _command('SEARCH FROM "bako"'), bulk=True),
         Row("search subject", _command('SEARCH SUBJECT "bako"'), bulk=True),
         Row("search sentsince", _command("SEARCH SENTSINCE 1-Jan-2023")),
+        Row("search larger", _command("SEARCH LARGER 20000")),
+        Row("search since", _command("SEARCH SINCE 1-Jan-2023")),
+        Row(
+            "search keyword",
+            _command("SEARCH KEYWORD label"),
+            prepare=_commands("STORE 1:{block} +FLAGS.SILENT (label)"),
+            undo=_commands("STORE 1:{block} -FLAGS.SILENT (label)"),
+        ),
+        Row("esearch count", _command("SEARCH RETURN (COUNT) SEEN")),
         Row("search text", _command('SEARCH TEXT "bakodu zozofu"'), bulk=True),
         Row("search body", _command('SEARCH BODY "bakodu"'), bulk=True),
         Row("sort date", _command("SORT (REVERSE DATE) UTF-8 ALL"), needs="SORT", bulk=True),
@@ -151,6 +221,8 @@ def rows(single_count: int = 2000) -> tuple[Row, ...]:
             _each("STORE {n} +FLAGS (\\Flagged)", some),
             prepare=_each("STORE {n} -FLAGS (\\Flagged)", some),
         ),
+        Row("qresync", resync, prepare=change, undo=_unspread),
+        Row("list status", _list_status, prepare=_many_mailboxes),
         Row("noop", _each("NOOP", single_count), tls=True),
         Row("fetch one flags", _each("FETCH {n} (FLAGS)", single_count), tls=True),
         Row("fetch one envelope", _each("FETCH {n} (ENVELOPE)", single_count)),

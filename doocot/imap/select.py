@@ -16,7 +16,7 @@ from doocot.mailbox.places import find
 from doocot.mailbox.view import NEVER_RECENT, View
 from doocot.message.objectid import mailbox_id
 from doocot.store.index.messages import SEEN
-from doocot.store.snapshot import Snapshot, column, pieces
+from doocot.store.snapshot import Snapshot, column, of_chunks, places_by_flag
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.flow import MORE, Step
 from doocot.wire.numset import NumSet, parse_num_set
@@ -137,9 +137,7 @@ def opened(session: "ImapSession", view: View) -> bytes:
     and UNSEEN, which is a sequence number, from UIDONLY (RFC 9586 §3). MAILBOXID: RFC 8474 §4.2.
     """
     row, rev2 = view.live.row, extensions.rev2(session)
-    """What SELECT tells of the mailbox (RFC 3501 §6.3.1, MAILBOXID: RFC 8474 §4.2)."""
-    row = view.live.row
-    session.known_sets = set().union(*(untagged.keyword_sets(chunk.flags) for chunk in view.snapshot.chunks))
+    session.known_sets = set().union(*of_chunks(view.snapshot, "sets", lambda one: untagged.keyword_sets(one.flags)))
     lines = [untagged.flags_lines(session), untagged.exists(session, view.snapshot.count)]
     first = 0 if rev2 or extensions.uid_only(session) else first_unseen(view)
     if first:
@@ -176,11 +174,9 @@ def is_new(snapshot: Snapshot) -> bool:
 
 def first_unseen(view: View) -> int:
     """The sequence number of the first message without \\Seen, 0 when there is none."""
-    for piece in pieces(view.snapshot, 0, view.snapshot.count):
-        found = np.flatnonzero(piece.chunk.flags[piece.low : piece.high] & SEEN == 0)
-        if len(found):
-            return piece.row + int(found[0]) + 1
-    return 0
+    unseen = places_by_flag(view.snapshot, SEEN, there=False)
+    begun = zip(view.snapshot.starts[:-1], unseen, strict=True)
+    return next((start + int(some[0]) + 1 for start, some in begun if len(some)), 0)
 
 
 def leave(session: "ImapSession") -> None:

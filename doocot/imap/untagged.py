@@ -11,7 +11,7 @@ from doocot.mailbox import fetch
 from doocot.mailbox.view import Delta, View, merge
 from doocot.store.index.messages import Range, expunged_since
 from doocot.store.root import keyword_names
-from doocot.store.snapshot import Ints, Piece, column, gathered, pieces, row_of_uid
+from doocot.store.snapshot import Ints, Piece, column, gathered, of_chunks, pieces, row_of_uid
 from doocot.wire.numset import NumSet, format_numbers, format_ranges
 
 if TYPE_CHECKING:
@@ -213,4 +213,5 @@ def condstore(session: "ImapSession") -> bytes:
 
 def highest_modseq(view: View) -> int:
     """HIGHESTMODSEQ of the view (RFC 7162 §3.1.2.1): the highest of its messages' and of what was expunged from it."""
-    return max([view.live.row.modseq, 1, *(int(chunk.modseq.max()) for chunk in view.snapshot.chunks)])
+    highest = of_chunks(view.snapshot, "modseq", lambda chunk: int(chunk.modseq.max()))
+    return max([view.live.row.modseq, 1, *highest])

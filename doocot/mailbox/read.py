@@ -7,7 +7,7 @@ from doocot.errors import Kind, MailError
 from doocot.mailbox.view import Name, View
 from doocot.message.scan import Part, crlf, scan
 from doocot.store import maildir
-from doocot.store.disk_errors import disk_error
+from doocot.store.disk_errors import disk_error, disk_errors
 from doocot.store.index.messages import files
 from doocot.store.maildir_names import name_sizes
 from doocot.store.root import Root
@@ -49,16 +49,16 @@ class Message:
 def read_piece(view: View, piece: Piece) -> list[Message]:
     """The messages of a piece. Raises MailError(EXPUNGE_ISSUED) when a file is gone."""
     root, mailbox = view.live.root, view.live.row.id
-    if piece.high - piece.low == 1:
-        found = [_name_of(view, piece)]
-    else:
-        uids = piece.chunk.uid
-        found = files(root.db.reader, mailbox, [(int(uids[piece.low]), int(uids[piece.high - 1]))])
-        if len(found) != piece.high - piece.low:
-            raise MailError(Kind.EXPUNGE_ISSUED, GONE)
     folder = maildir.folder_of(root, view.live.row.name)
+    if piece.high - piece.low == 1:
+        return [Message(_read(view, folder, int(piece.chunk.size[piece.low]), _name_of(view, piece)))]
+    uids = piece.chunk.uid
+    found = files(root.db.reader, mailbox, [(int(uids[piece.low]), int(uids[piece.high - 1]))])
+    if len(found) != piece.high - piece.low:
+        raise MailError(Kind.EXPUNGE_ISSUED, GONE)
     sizes = piece.chunk.size[piece.low : piece.high].tolist()  # with CRLF, so the file is a little smaller
-    return [Message(_read(view, root, mailbox, folder, size, one)) for size, one in zip(sizes, found, strict=True)]
+    with disk_errors(folder), root.files.folder(f"{folder}/cur") as cur:
+        return [Message(_read(view, folder, size, one, cur)) for size, one in zip(sizes, found, strict=True)]
 
 
 def _name_of(view: View, piece: Piece) -> Name:
@@ -81,15 +81,19 @@ def _name_of(view: View, piece: Piece) -> Name:
         raise MailError(Kind.EXPUNGE_ISSUED, GONE) from None
 
 
-def _read(view: View, root: Root, mailbox: int, folder: str, size: int, name: Name) -> bytes:
-    """The bytes of one message file, of about that size, -1 when it is not known."""
+def _read(view: View, folder: str, size: int, name: Name, cur: int | None = None) -> bytes:
+    """The bytes of one message file, of about that size, -1 when it is not known; `cur` is the open folder."""
     uid, base, letters, target = name
+    root = view.live.root
     if size < 0:
         size = max(name_sizes(base)[0], 0)
     try:
+        if cur is not None and letters is not None:
+            return root.files.read_file(f"{base}:2,{letters}", size, cur)
         return root.files.read_file(maildir.file_path(folder, base, letters), size)
     except OSError:
         view.live.names.pop(uid, None)
+        mailbox = view.live.row.id
         return at_file(root, mailbox, folder, base, letters, target, lambda path: root.files.read_file(path, size))
 
 

@@ -46,7 +46,7 @@ from doocot.mailbox.view import RECENT, View
 from doocot.message.collation import UNICODE_CASEMAP, Collation
 from doocot.store.index.messages import Range
 from doocot.store.root import keyword_names
-from doocot.store.snapshot import Ints, column, last_uid, rows_of_uids
+from doocot.store.snapshot import Ints, Snapshot, column, last_uid, rows_by_flag, rows_of_uids
 from doocot.wire.flow import MORE, Step
 
 ANSWER_COST: Final = 12  # ns for a number in the answer
@@ -87,18 +87,33 @@ class _Search:
 def matching(view: View, key: Key, given: Given) -> Steps:
     """Steps that give the matching rows, ascending."""
     search = _Search(view, given)
-    key = folded(key, given.collation.key)
-    names = sorted(_columns_of(key, given.collation))
-    if names:
-        search.columns = yield from columns(view, names, given.compute)
-    mask = yield from _mask(search, key, np.ones(view.snapshot.count, bool))
-    if search.gone:
-        mask = mask.copy()
-        mask[search.gone] = False
-    rows = np.flatnonzero(mask)
+    rows = _by_flag(view.snapshot, key)
+    if rows is None:
+        rows = yield from _by_mask(search, folded(key, given.collation.key))
     if search.turn.over(ANSWER_COST * len(rows)):
         yield from search.turn.give()
     return rows
+
+
+def _by_flag(snapshot: Snapshot, key: Key) -> Ints | None:
+    """The rows of a key that asks for one system flag, which is known of each chunk; None for other keys."""
+    match key:
+        case Flag(bit) if bit != RECENT:
+            return rows_by_flag(snapshot, bit, there=True)
+        case Not(Flag(bit)) if bit != RECENT:
+            return rows_by_flag(snapshot, bit, there=False)
+    return None
+
+
+def _by_mask(search: _Search, key: Key) -> Steps:
+    names = sorted(_columns_of(key, search.given.collation))
+    if names:
+        search.columns = yield from columns(search.view, names, search.given.compute)
+    mask = yield from _mask(search, key, np.ones(search.view.snapshot.count, bool))
+    if search.gone:
+        mask = mask.copy()
+        mask[search.gone] = False
+    return np.flatnonzero(mask)
 
 
 def reachable(view: View, key: Key, given: Given) -> Ints:

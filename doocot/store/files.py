@@ -65,7 +65,7 @@ class MailFsync(Enum):
 class Calls(Protocol):
     """The system calls the store makes; the `os` module has them all."""
 
-    def open(self, path: str, flags: int, mode: int = 0o777) -> int: ...
+    def open(self, path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int: ...
     def close(self, fd: int) -> None: ...
     def read(self, fd: int, length: int, /) -> bytes: ...
     def pread(self, fd: int, length: int, offset: int, /) -> bytes: ...
@@ -182,9 +182,12 @@ class Files:
 
     # -- reading
 
-    def read_file(self, path: str, size: int = 0) -> bytes:
-        """The whole file. With a size told that is right, or little too much, it costs one read and no copy."""
-        fd = self._calls.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def read_file(self, path: str, size: int = 0, folder: int | None = None) -> bytes:
+        """The whole file. With a size told that is right, or little too much, it costs one read and no copy.
+
+        A relative path is in the open `folder`: for many the kernel need not walk there each time.
+        """
+        fd = self._calls.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
         try:
             return self._read_whole(fd, size)
         finally:

@@ -6,10 +6,10 @@ Dates and sizes that no file was asked for yet are -1.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,15 @@ CHUNK = 4096
 FEW = 8  # ranges that are looked up one by one; more are looked up together, over the whole column
 
 Ints = NDArray[Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Columns of neighbouring messages, ascending by UID. Never written after it was made."""
+    """Columns of neighbouring messages, ascending by UID. Never written after it was made, so what was found in them
+
+    once (`derived`) is found: a command that asks a million messages which are unseen looks at those that changed.
+    """
 
     uid: Ints
     flags: Ints
@@ -32,6 +36,7 @@ class Chunk:
     content: Ints
     date: Ints
     size: Ints
+    derived: dict[Hashable, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,35 @@ def rows_of_uids(snapshot: Snapshot, ranges: Sequence[Range]) -> list[Range]:
         if first < last:
             found.append((first, last))
     return found
+
+
+def of_chunks(snapshot: Snapshot, name: Hashable, find: Callable[[Chunk], T]) -> list[T]:
+    """What `find`, which is known by `name`, gives for each chunk."""
+    found = []
+    for chunk in snapshot.chunks:
+        if name not in chunk.derived:
+            chunk.derived[name] = find(chunk)
+        found.append(chunk.derived[name])
+    return found
+
+
+def places_by_flag(snapshot: Snapshot, bit: int, *, there: bool) -> list[Ints]:
+    """For each chunk the places in it of messages with (or without) this system flag, ascending."""
+    return of_chunks(
+        snapshot,
+        (bit, there),
+        lambda chunk: np.flatnonzero((chunk.flags & np.uint32(bit) != 0) == there).astype("u2"),
+    )
+
+
+def rows_by_flag(snapshot: Snapshot, bit: int, *, there: bool) -> Ints:
+    """The rows of the messages with (or without) this system flag, ascending."""
+    found = places_by_flag(snapshot, bit, there=there)
+    if not found:
+        return np.empty(0, "i8")
+    rows: Ints = np.repeat(snapshot.starts[:-1], list(map(len, found)))
+    rows += np.concatenate(found)
+    return rows
 
 
 def column(snapshot: Snapshot, name: str, rows: Sequence[Range] | None = None) -> Ints:

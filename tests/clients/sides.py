@@ -16,18 +16,18 @@ SECONDS = 280
 TUID = re.compile(rb"^X-TUID: .*\n", re.MULTILINE)
 
 
-def fill(folder: Path) -> None:
-    """A Maildir of MESSAGES messages, without what servers keep in it."""
-    source = corpus.cached(MESSAGES) / "u1"
+def fill(folder: Path, messages: int = MESSAGES) -> None:
+    """A Maildir of so many messages, without what servers keep in it."""
+    source = corpus.cached(messages) / "u1"
     folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "-a", str(source), str(folder)], check=True)
     for file in folder.glob("dovecot*"):
         file.unlink()
 
 
-def give_to(server: servers.Server, user: str) -> None:
+def give_to(server: servers.Server, user: str, messages: int = MESSAGES) -> None:
     """Let a user of the server have the messages."""
-    fill(server.maildir(user))
+    fill(server.maildir(user), messages)
     servers.give(server.maildir(user), server.account)
 
 

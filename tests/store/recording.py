@@ -193,7 +193,8 @@ class Recorder:
 
     # -- the calls that change something
 
-    def open(self, path: str, flags: int, mode: int = 0o777) -> int:
+    def open(self, path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        path = _path_in(dir_fd, path)
         self.called("open", path, flags)
         with self._lock:
             existed = os.path.lexists(path)
