@@ -92,7 +92,7 @@ def new_mails(session: "ImapSession", messages: Sequence[AppendMessage]) -> Gene
 
 @command("APPEND", state=State.LOGGED_IN, parse=Append.parse)
 def append(session: "ImapSession", args: Append, by_uid: bool) -> Result:
-    limits.check_saved(session, len(args.messages))
+    limits.check_appended(session, len(args.messages))
     return _append(session, args)
 
 

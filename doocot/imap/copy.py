@@ -36,7 +36,7 @@ class Copy:
 @command("COPY", "UID COPY", state=State.SELECTED, parse=Copy.parse)
 def copy(session: "ImapSession", args: Copy, by_uid: bool) -> Result:
     rows = rows_of(session, args.messages, by_uid)
-    limits.check_saved(session, sum(high - low for low, high in rows))  # all or none (RFC 3501 §6.4.7)
+    limits.check_copied(session, rows)  # all or none (RFC 3501 §6.4.7)
     return _copy(session, args, rows)
 
 

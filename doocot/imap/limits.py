@@ -35,9 +35,11 @@ def offered(context: "ImapContext") -> tuple[bytes, ...]:
 
 def newest(session: "ImapSession", rows: list[Range]) -> tuple[list[Range], bytes | None]:
     """Of these rows those that a command may work on, and the response code when that is not all."""
-    limit = session.context.message_limit
-    count = sum(high - low for low, high in rows)
-    if not limit or count <= limit:
+    return _newest(session, rows, session.context.message_limit)
+
+
+def _newest(session: "ImapSession", rows: list[Range], limit: int) -> tuple[list[Range], bytes | None]:
+    if not limit or sum(high - low for low, high in rows) <= limit:
         return rows, None
     left, kept = limit, list[Range]()
     for low, high in reversed(rows):
@@ -70,11 +72,18 @@ def check(session: "ImapSession", count: int) -> None:
         raise No(TEXT, _code(limit))
 
 
-def check_saved(session: "ImapSession", count: int) -> None:
-    """Raises No where a command would save more messages than may be."""
+def check_appended(session: "ImapSession", count: int) -> None:
+    """Raises No for an APPEND of more messages than may be saved at once."""
     limit = session.context.message_limit or session.context.save_limit
     if limit and count > limit:
         raise No(TEXT, _code(limit))
+
+
+def check_copied(session: "ImapSession", rows: list[Range]) -> None:
+    """Raises No for a COPY of more messages than may be saved at once; it says from which UID on it would be done."""
+    _, code = _newest(session, rows, session.context.message_limit or session.context.save_limit)
+    if code is not None:
+        raise No(TEXT, code)
 
 
 def searched(session: "ImapSession", args: "Search") -> tuple["Search", bytes | None]:

@@ -186,10 +186,13 @@ def _look(session: "ImapSession", one: Update, altered: Ints, new: Ints) -> Gene
     come, leave = uids[rows[mask & ~known]], uids[rows[~mask & known]]
     if not len(come) and not len(leave):
         return
-    results = np.sort(np.concatenate((one.uids[~np.isin(one.uids, leave)], come)))
+    results = one.uids[~np.isin(one.uids, leave)]
     if one.order:
+        results = np.sort(np.concatenate((results, come)))
         ordered = yield from in_order(view, np.searchsorted(uids, results), one.order, one.given)
         results = uids[ordered]
+    else:
+        results = np.insert(results, np.searchsorted(results, come), come)
     line = _line(one, results, uids)
     one.uids = results
     yield line

@@ -83,7 +83,7 @@ def test_store_changes_the_newest_messages(house: House) -> None:
 
 def test_copy_is_all_or_nothing(house: House) -> None:
     client = filled(house)
-    assert client.command(b"COPY 1:4 Other")[-1].startswith(b"TAG NO [MESSAGELIMIT 3]")
+    assert client.command(b"COPY 1:4 Other")[-1].startswith(b"TAG NO [MESSAGELIMIT 3 3]")
     assert client.command(b"UID COPY 1:4 Other")[-1].startswith(b"TAG OK [COPYUID")
     assert b"MESSAGES 3" in client.command(b"STATUS Other (MESSAGES)")[0]
 
@@ -156,7 +156,7 @@ def test_without_limits_nothing_is_told(tmp_path: Path) -> None:
     other = house.login()
     other.command(b"SELECT INBOX")
     assert other.command(b"UID SEARCH ALL")[-1] == b"TAG OK Search completed."
-    assert other.command(b"COPY 1:4 Other")[-1].startswith(b"TAG NO [MESSAGELIMIT 3]")
+    assert other.command(b"COPY 1:4 Other")[-1].startswith(b"TAG NO [MESSAGELIMIT 3 3]")
     assert other.command(b"UID MOVE 1:* Other")[-1].startswith(b"TAG OK")
     house.close()
 
