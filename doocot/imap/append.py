@@ -9,7 +9,7 @@ from doocot.imap import limits, names
 from doocot.imap.catenate import Part, Url, catenated, parse_catenate, parse_text, parse_utf8
 from doocot.imap.command import No, Ok, Result, State, Steps, command
 from doocot.imap.flags import parse_flags
-from doocot.imap.notices import own_change
+from doocot.imap.registration import own_change
 from doocot.mailbox import append as mailbox_append
 from doocot.mailbox.append import NewMail
 from doocot.wire.cursor import Cursor

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from doocot.imap import limits, names, progress, telling
 from doocot.imap.command import Ok, Result, State, Steps, command
-from doocot.imap.notices import own_change
+from doocot.imap.registration import own_change
 from doocot.imap.sets import rows_of
 from doocot.mailbox import change
 from doocot.mailbox import copy as mailbox_copy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from doocot.imap import names, oldname
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
-from doocot.imap.notices import own_name
+from doocot.imap.registration import own_name
 from doocot.mailbox import manage
 from doocot.mailbox.metadata import canonical_uses
 from doocot.mailbox.namespaces import locate_new

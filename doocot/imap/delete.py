@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from doocot.imap import names, oldname
 from doocot.imap.command import Ok, Result, State, Steps, command
-from doocot.imap.notices import own_name
+from doocot.imap.registration import own_name
 from doocot.mailbox import manage
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Job

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from doocot.errors import Kind, MailError
 from doocot.imap import names
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
+from doocot.imap.registration import own_position
 from doocot.mailbox import metadata
 from doocot.mailbox.metadata import INFINITY, Holder, Rules
 from doocot.mailbox.places import current_row, find, synced
@@ -208,6 +209,7 @@ def _set(session: "ImapSession", args: Set) -> Steps:
     root = session.mail.opened.root
     try:
         session.hide = yield Job(lambda: metadata.set_entries(root, whose.mailbox, values, bounds))
+        own_position(session, session.hide)
     except MailError as error:
         if error.kind is Kind.LIMIT:
             raise No(error.text.encode(), b"METADATA TOOMANY") from error

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 from doocot.errors import MailError
 from doocot.imap import list as list_
-from doocot.imap import notices, status
+from doocot.imap import registration, status
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
 from doocot.imap.fetch_items import Item, parse_list
-from doocot.imap.notices import (
+from doocot.imap.notices import SLICE
+from doocot.imap.registration import (
     FLAG_CHANGE,
+    MAILBOX_METADATA_CHANGE,
     MAILBOX_NAME,
     MAILBOXES,
     MESSAGE_EVENTS,
     MESSAGE_EXPUNGE,
     MESSAGE_NEW,
+    SERVER_METADATA_CHANGE,
     SUBSCRIPTION_CHANGE,
     SUBTREE,
     Group,
@@ -40,12 +43,13 @@ if TYPE_CHECKING:
 MAX_GROUPS: Final = 100
 MAX_NAMES: Final = 1000  # of all groups together
 SELECTED, DELAYED = b"SELECTED", b"SELECTED-DELAYED"
-OTHERS: Final = frozenset((notices.PERSONAL, notices.INBOXES, notices.SUBSCRIBED, SUBTREE, MAILBOXES))
-SUPPORTED: Final = (MESSAGE_NEW, MESSAGE_EXPUNGE, FLAG_CHANGE, MAILBOX_NAME, SUBSCRIPTION_CHANGE)
+OTHERS: Final = frozenset((registration.PERSONAL, registration.INBOXES, registration.SUBSCRIBED, SUBTREE, MAILBOXES))
+_SUPPORTED: Final = (MESSAGE_NEW, MESSAGE_EXPUNGE, FLAG_CHANGE, MAILBOX_NAME, SUBSCRIPTION_CHANGE)
+_OF_METADATA: Final = (MAILBOX_METADATA_CHANGE, SERVER_METADATA_CHANGE)
 ANNOTATION_CHANGE: Final = b"AnnotationChange"
 # By name in capitals; an event that is not known stays as it came, and is not supported.
 _EVENTS: Final[Mapping[bytes, bytes]] = MappingProxyType(
-    {event.upper(): event for event in (*SUPPORTED, ANNOTATION_CHANGE)}
+    {event.upper(): event for event in (*_SUPPORTED, *_OF_METADATA, ANNOTATION_CHANGE)}
 )
 _TOLD_AT_ONCE: Final = (b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN")
 
@@ -141,8 +145,9 @@ def _check(group: EventGroup) -> None:
 
 @command("NOTIFY", state=State.LOGGED_IN, parse=Request.parse)
 def notify(session: "ImapSession", args: Request, by_uid: bool) -> Result:
-    if any(not group.events <= frozenset(SUPPORTED) for group in args.groups):
-        raise No(b"Unsupported NOTIFY events.", b"BADEVENT (%b)" % b" ".join(SUPPORTED))
+    supported = _SUPPORTED if session.context.metadata is None else _SUPPORTED + _OF_METADATA
+    if any(not group.events <= frozenset(supported) for group in args.groups):
+        raise No(b"Unsupported NOTIFY events.", b"BADEVENT (%b)" % b" ".join(supported))
     if not args.groups:
         session.notify = Notify()
         return Ok(b"NOTIFY completed.")
@@ -169,7 +174,7 @@ def _set(session: "ImapSession", args: Request) -> Steps:
 def _begin(mail: Mail, new: Notify) -> Seen:
     """The mailboxes as they are, and those of their folders that are looked at now and then. Blocking."""
     found = happened.seen(mail)
-    new.folders.begin(mail.opened.root, notices.watched(new.groups, found))
+    new.folders.begin(mail.opened.root, registration.watched(new.groups, found))
     return found
 
 
@@ -204,12 +209,12 @@ def _statuses(session: "ImapSession", new: Notify) -> Steps:
     assert new.seen is not None
     selected = session.view.live.row.name if session.view is not None else ""
     for number, (name, entry) in enumerate(sorted(new.seen.by_index.items()), 1):
-        events = notices.wanted(new.groups, entry) & MESSAGE_EVENTS
+        events = registration.wanted(new.groups, entry) & MESSAGE_EVENTS
         if not events or name == selected:
             continue
         modseq = FLAG_CHANGE in events or b"CONDSTORE" in session.enabled
         items = {*_TOLD_AT_ONCE, b"HIGHESTMODSEQ"} if modseq else _TOLD_AT_ONCE
         yield (yield from list_.status_of(session, entry, tuple(item for item in status.ITEMS if item in items)))
-        if number % notices.SLICE == 0:
+        if number % SLICE == 0:
             yield MORE
     return Ok(b"")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from doocot.imap import names, telling
 from doocot.imap.append import AppendMessage, new_mails, parse_message
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
-from doocot.imap.notices import own_change
+from doocot.imap.registration import own_change
 from doocot.mailbox import append as mailbox_append
 from doocot.mailbox import change
 from doocot.mailbox.view import View

@@ -22,7 +22,7 @@ from doocot.imap.context import ImapContext
 from doocot.imap.extensions import METADATA, UIDONLY
 from doocot.imap.languages import DEFAULT, said
 from doocot.imap.literals import judge
-from doocot.imap.notices import Notify
+from doocot.imap.registration import Notify
 from doocot.imap.updates import Updates
 from doocot.mailbox.user import Mail
 from doocot.mailbox.view import Delta, Progress, View

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from doocot.imap import names, oldname
 from doocot.imap.command import Ok, Result, State, Steps, command
-from doocot.imap.notices import own_name
+from doocot.imap.registration import own_name
 from doocot.mailbox import manage
 from doocot.mailbox.user import Mail
 from doocot.wire.cursor import Cursor

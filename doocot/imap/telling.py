@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from doocot.imap import extensions, fetch, metadata, notices, untagged, updates
 from doocot.imap.command import Bound, NextLine
-from doocot.imap.notices import Notify, Own
+from doocot.imap.registration import Notify, Own, without_own
 from doocot.mailbox.view import Delta, View, sync
 from doocot.store.root import Root, changed
 from doocot.wire.flow import MORE, Idle, Step
@@ -75,7 +75,7 @@ def _to_fetch(session: "ImapSession", delta: Delta) -> list[tuple[int, int]]:
     notify, view = session.notify, session.view
     if notify is None or notify.selected.items is None or view is None:
         return []
-    return notices.without_own(notify, view, untagged.still_known(session, delta), view.snapshot.count)
+    return without_own(notify, view, untagged.still_known(session, delta), view.snapshot.count)
 
 
 def told(session: "ImapSession", delta: Delta, *, by_uid: bool) -> bytes:
@@ -118,7 +118,7 @@ def news(session: "ImapSession", *, expunge: bool) -> Generator[Step, Any, bool]
     In IDLE that is the same as without it (RFC 5465 §4), but that expunges may be told there.
     """
     view, notify, spoke = session.view, session.notify, False
-    if extensions.METADATA in session.enabled:
+    if extensions.METADATA in session.enabled and (notify is None or notify.asks):
         told = metadata.unsolicited(session)
         spoke = bool(told)
         yield told

@@ -15,7 +15,7 @@ from doocot.store import maildir, maildir_sync
 from doocot.store.disk_errors import disk_errors
 from doocot.store.index import mailboxes, messages
 from doocot.store.index.database import reading
-from doocot.store.index.mailboxes import CREATED, DELETED, RENAMED, SUBSCRIBED, MailboxRow
+from doocot.store.index.mailboxes import CREATED, DELETED, METADATA_CHANGED, RENAMED, SUBSCRIBED, MailboxRow
 from doocot.store.index.messages import Change, position_of
 from doocot.store.root import Root
 
@@ -37,11 +37,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What the log tells up to `position`: how often each kind of Change is there for a mailbox, and `names`."""
+    """What the log tells up to `position`: how often each kind of Change is there for a mailbox.
+
+    `names` are the Changes of mailboxes themselves, `metadata` those of metadata, with the entries in their name.
+    """
 
     position: int
     kinds: Mapping[int, Mapping[int, int]]
     names: Sequence[Change]
+    metadata: Sequence[Change]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,9 @@ def touched(root: Root, since: int) -> Touched | None:
     for change in found:
         of_mailbox = kinds.setdefault(change.mailbox, {})
         of_mailbox[change.kind] = of_mailbox.get(change.kind, 0) + 1
-    return Touched(position, kinds, [change for change in found if change.kind in NAMES])
+    names = [change for change in found if change.kind in NAMES]
+    metadata = [change for change in found if change.kind == METADATA_CHANGED]
+    return Touched(position, kinds, names, metadata)
 
 
 def renamed(changes: Iterable[Change]) -> dict[str, str]:

@@ -156,3 +156,24 @@ def test_what_other_programs_do_is_looked_for_now_and_then(two: Two) -> None:
     (mail / ".made" / "new" / "1700000000.M1P1.host").write_bytes(standard_message(1))
     two.clock.seconds += two.house.context.idle_check
     assert two.hears() == [b"* STATUS made (MESSAGES 1 UIDNEXT 2 UNSEEN 1)"]
+
+
+def test_metadata_of_others_without_values(two: Two) -> None:
+    two.does(b"CREATE box")
+    ask(two.listener, b"SET (mailboxes box (MailboxMetadataChange)) (subscribed (ServerMetadataChange))")
+    assert two.does(b'SETMETADATA box (/private/comment "a" /private/vendor/x "b")') == [
+        b"* METADATA box /private/comment /private/vendor/x"
+    ]
+    assert two.does(b"SETMETADATA box (/private/comment NIL)", b'SETMETADATA INBOX (/private/comment "a")') == [
+        b"* METADATA box /private/comment"
+    ]
+    assert two.does(b'SETMETADATA "" (/private/comment "a")') == [b'* METADATA "" /private/comment']
+    two.listener.command(b'SETMETADATA box (/private/comment "own")')
+    assert two.hears() == []
+
+
+def test_metadata_events_only_where_there_are_metadata(house: House) -> None:
+    house.context = replace(house.context, metadata=None)
+    answer = house.login().command(b"NOTIFY SET (personal (MailboxMetadataChange))")
+    names = b"MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange"
+    assert answer == [b"TAG NO [BADEVENT (%b)] Unsupported NOTIFY events." % names]
