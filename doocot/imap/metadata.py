@@ -10,7 +10,9 @@ from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
 from doocot.imap.registration import own_position
 from doocot.mailbox import metadata
 from doocot.mailbox.metadata import INFINITY, Holder, Rules
-from doocot.mailbox.places import current_row, find, synced
+from doocot.mailbox.places import find, synced
+from doocot.mailbox.user import mailbox_row
+from doocot.store.folders import exists
 from doocot.store.index.messages import position_of
 from doocot.store.index.metadata import SERVER, SPECIAL_USE, changed_entries
 from doocot.wire.cursor import Cursor
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
 MAX_ENTRIES: Final = 1000  # that one command names
-SLICE: Final = 50  # entries looked for before others get their turn
+SLICE: Final = 50  # entries before others get their turn
 PART: Final = 64 << 10  # octets after which another METADATA response begins
 _DEPTHS: Final = {b"0": 0, b"1": 1, b"INFINITY": INFINITY}
 
@@ -141,8 +143,8 @@ def _holder(session: "ImapSession", name: str) -> Generator[Step, Any, Holder]:
             yield Job(lambda: metadata.restore(root))
         return metadata.of_server(rules(session))
     mail, place = session.mail, find(session.mail, name)
-    row = current_row(mail, place)
-    if row is None:
+    row = mailbox_row(mail, place.name)
+    if row is None or not exists(mail.opened.root, place.name):
         row = yield Job(lambda: synced(mail, place))
     return metadata.of_mailbox(place, row)
 
@@ -169,21 +171,24 @@ def responses(
     An entry that is not there has the value NIL, where it alone was asked for.
     """
     assert session.mail is not None
-    reader = session.mail.opened.root.db.reader
-    echo, parts, length, longest = mailbox(name, session.utf8), list[bytes](), 0, 0
-    for number, entry in enumerate(entries, 1):
-        found = metadata.find(reader, whose, entry, depth)
-        for each, size in found or [(entry, 0)] * (depth == 0):
+    db = session.mail.opened.root.db
+    echo, parts, length, longest, looked = mailbox(name, session.utf8), list[bytes](), 0, 0, 0
+    for entry in entries:
+        found = metadata.find(db.reader, whose, entry, depth)
+        for each, size in found or [(entry, 0)]:
+            looked += 1
+            if looked % SLICE == 0:
+                yield MORE
+            if depth and not found:
+                continue
             if max_size is not None and size > max_size:
                 longest = max(longest, size)
                 continue
-            parts.append(b"%b %b" % (astring(each.encode()), _shown(metadata.value(reader, whose, each))))
+            parts.append(b"%b %b" % (astring(each.encode()), _shown(metadata.value(db.reader, whose, each))))
             length += size
             if length >= PART:
                 yield b"* METADATA %b (%b)\r\n" % (echo, b" ".join(parts))
                 parts, length = [], 0
-        if number % SLICE == 0:
-            yield MORE
     if parts:
         yield b"* METADATA %b (%b)\r\n" % (echo, b" ".join(parts))
     return longest

@@ -9,6 +9,7 @@ import pytest
 from doocot.mailbox import metadata
 from doocot.mailbox.metadata import Rules
 from doocot.store.recovery import write_recovery
+from doocot.wire.flow import More
 from tests.imap.harness import Client, House, spaces_from
 
 SPECIALS = """
@@ -146,6 +147,24 @@ def test_long_answers_come_in_parts(house: House) -> None:
     assert answer.count(b"* METADATA INBOX (/private/v/") == 2
     assert answer.count(value) == 3
     assert answer.endswith(b")\r\nx OK Getmetadata completed.\r\n")
+
+
+def test_others_have_their_turn_between_many_entries(house: House) -> None:
+    client = house.login()
+    values = b" ".join(b'/private/v/%d "%d"' % (number, number) for number in range(900))
+    ok(client, b"SETMETADATA INBOX (%b)" % values)
+    for line in (
+        b"GETMETADATA (DEPTH 1) INBOX /private/v",
+        b"GETMETADATA INBOX (%b)" % b" ".join(b"/private/v/%d" % number for number in range(900)),
+        b"GETMETADATA (DEPTH 1) INBOX (%b)" % b" ".join(b"/private/none/%d" % number for number in range(900)),
+    ):
+        turns, out = 0, client.session.receive(b"x %b\r\n" % line)
+        while isinstance(client.session.pending, More):
+            client.session.pending = None
+            out += client.session.resume(None)
+            turns += 1
+        assert out.endswith(b"x OK Getmetadata completed.\r\n")
+        assert turns >= 900 // 50
 
 
 BAD = (
