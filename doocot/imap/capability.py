@@ -85,6 +85,8 @@ def _configured(context: "ImapContext") -> list[bytes]:
     names = [b"APPENDLIMIT" if limit is None else b"APPENDLIMIT=%d" % limit]
     if context.metadata is not None:
         names += [b"METADATA", b"LIST-METADATA", b"FILTERS"]
+    if context.urlauth_host:
+        names += [b"URLAUTH", b"URLAUTH=BINARY"]
     return [*names, *limits.offered(context)]
 
 

@@ -32,6 +32,8 @@ from doocot.imap import (
     uid_batches,
     unauthenticate,
     updates,
+    urlauth,
+    urlfetch,
 )
 from doocot.imap import list as list_
 from doocot.imap.command import table
@@ -85,5 +87,8 @@ COMMANDS = table(
         updates.cancel_update,
         multisearch.multi_search,
         uid_batches.uid_batches,
+        urlauth.generate,
+        urlauth.reset,
+        urlfetch.fetch,
     )
 )

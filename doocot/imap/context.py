@@ -37,6 +37,11 @@ def nobody_computes() -> None:
     """There are no indexers to be made ready."""
 
 
+def nobody_else(name: str) -> User | Job | None:
+    """No other users are known here."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ImapContext:
     """`authenticate` answers at once or by a Job; `sleep` gives a Job that takes so many seconds.
@@ -69,6 +74,10 @@ class ImapContext:
     literal_minus: bool = False
     deflate_level: int = DEFLATE_LEVEL
     metadata: Rules | None = field(default_factory=Rules)  # None: imap_metadata = no
+    lookup: Callable[[str], "User | Job | None"] = nobody_else  # in the userdb
+    urlauth_host: str = ""  # this server in URLs, `*` is any; URLAUTH is offered when there is one
+    urlauth_port: int = 143
+    urlauth_submit_user: str = ""  # who may fetch URLs for `submit+`
 
     @property
     def append_limit(self) -> int | None:

@@ -49,6 +49,10 @@ def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
         save_limit=settings.doocot_imap_save_limit,
         deflate_level=_deflate_level(settings),
         metadata=_metadata(settings) if settings.imap_metadata else None,
+        lookup=lambda name: worker.authenticator().lookup(name, "imap"),
+        urlauth_host=settings.imap_urlauth_host,
+        urlauth_port=settings.imap_urlauth_port,
+        urlauth_submit_user=settings.imap_urlauth_submit_user,
     )
 
     def session() -> Session:

@@ -253,6 +253,7 @@ def protocols_page() -> str:
         ),
     )
     text += "\n`LITERAL-` stands for `LITERAL+` with `imap_literal_minus = yes`.\n"
+    text += "`URLAUTH` is offered where `imap_urlauth_host` is set.\n"
     text += "\n# LMTP\n\n" + rows(
         ("command", "form", "what the code says of it", "declared in"), map(_lmtp_row, LMTP_COMMANDS.values())
     )
@@ -308,6 +309,7 @@ def imap_offers(user: str, *, tls: bool) -> list[str]:
         metadata=Rules(),
         message_limit=0,
         save_limit=0,
+        urlauth_host="localhost",
     )
     peer = Peer(remote_ip="192.0.2.1", local_ip="192.0.2.2", tls=tls)
     session: Any = SimpleNamespace(user=user, context=context, peer=peer, compressed=False)

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 
@@ -87,6 +87,8 @@ KEYS = (
         b"OLD",
     ),
 )
+URLS = (b"/INBOX/;UID=1", b"/INBOX/;UID=2", b"/INBOX/;UID=3/;SECTION=HEADER", b";UID=1/;PARTIAL=9.200000", b"/a/;UID=1")
+RUMPS = (b"INBOX/;UID=1;URLAUTH=authuser", b"a/;UID=1/;SECTION=1/;PARTIAL=0.3;URLAUTH=user+me")
 RETURNS = (b"", b"", b"RETURN (SAVE) ", b"RETURN (ALL) ", b"RETURN (MIN MAX COUNT) ", b"RETURN () ", b"CHARSET UTF-8 ")
 PIECES = (
     b" ",
@@ -217,9 +219,21 @@ def append(dice: random.Random) -> bytes:
     for _ in range(dice.choice((1, 1, 1, 3))):
         parts += [
             dice.choice((b" ", b" (\\Seen) ", b' (work) " 7-Feb-1994 21:52:25 -0800" ')),
-            literal(dice, message(dice)),
+            dice.choice((literal(dice, message(dice)), b"CATENATE (URL %b URL %b)" % tuple(dice.choices(URLS, k=2)))),
         ]
     return b"".join(parts)
+
+
+def replace_(dice: random.Random) -> bytes:
+    """Most of them by sequence number: a client that knows its mailbox has no other."""
+    number = b"%d" % dice.randrange(1, 5) if dice.random() < 0.6 else b"*"
+    parts = b"CATENATE (URL %b TEXT %b)" % (dice.choice(URLS), literal(dice, b"x\r\n"))
+    text = b"REPLACE %b %b (\\Seen) %b" % (
+        number,
+        dice.choice(BOXES),
+        dice.choice((literal(dice, message(dice)), parts)),
+    )
+    return by(dice, text)
 
 
 def store(dice: random.Random) -> bytes:
@@ -267,6 +281,10 @@ GRAMMAR: tuple[tuple[int, Callable[[random.Random], bytes]], ...] = (
     (4, select),
     (6, lambda dice: by(dice, b"COPY %b %b" % (numbers(dice), dice.choice(BOXES)))),
     (6, lambda dice: by(dice, b"MOVE %b %b" % (numbers(dice), dice.choice(BOXES)))),
+    (3, replace_),
+    (1, lambda dice: b"GENURLAUTH imap://me@h/%b INTERNAL" % dice.choice(RUMPS)),
+    (1, lambda dice: b"URLFETCH imap://me@h/%b:INTERNAL:%b" % (dice.choice(RUMPS), b"00" * 33)),
+    (1, fixed(b"RESETKEY", b"RESETKEY INBOX INTERNAL")),
     (6, fixed(b"EXPUNGE")),
     (3, lambda dice: b"UID EXPUNGE " + numbers(dice)),
     (6, fixed(b"NOOP", b"CHECK", b"CAPABILITY", b"NAMESPACE", b"IDLE\r\nDONE")),
@@ -452,6 +470,7 @@ def compare(house: House, talkers: list[Talker], dice: random.Random) -> None:
 def one_house(dice: random.Random, folder: Path, met: Counter[str]) -> None:
     """Two sessions, some commands, and the comparison."""
     house = House(folder)
+    house.context = replace(house.context, urlauth_host="h")
     try:
         talkers = [_talker(house, met, dice) for _ in range(2)]
         for _ in range(COMMANDS_IN_A_HOUSE):

@@ -11,8 +11,9 @@ from doocot.store.index import metadata
 from doocot.store.index.database import rows, write
 from doocot.store.index.schema import UPGRADES, VERSION
 
-# What version 2 added to version 1, taken away again.
+# What a version added to the one before it, taken away again.
 DOWN = {
+    3: "DROP TABLE urlauth_key; UPDATE root SET version = 2; PRAGMA user_version = 2",
     2: "DROP TABLE metadata; ALTER TABLE root DROP COLUMN restored;"
     "UPDATE root SET version = 1; PRAGMA user_version = 1",
 }

@@ -95,6 +95,7 @@ def delete_mailbox(db: Database, writer: apsw.Connection, mailbox: int) -> None:
     writer.execute("DELETE FROM message WHERE mailbox = ?", (mailbox,))
     writer.execute("DELETE FROM change WHERE mailbox = ?", (mailbox,))
     writer.execute("DELETE FROM metadata WHERE mailbox = ?", (mailbox,))
+    writer.execute("DELETE FROM urlauth_key WHERE mailbox = ?", (mailbox,))
     writer.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
     writer.execute(
         "INSERT INTO change(position, mailbox, kind, uids) VALUES(?, ?, ?, ?)", (position, mailbox, DELETED, name)

@@ -16,7 +16,7 @@ root.restored: whether the metadata of the server were taken from the recovery f
 flags: bits 0-4 Seen Answered Flagged Deleted Draft, from bit 8 the id of the keyword set.
 """
 
-VERSION = 2
+VERSION = 3
 
 _FIRST = """
 CREATE TABLE root(
@@ -87,8 +87,10 @@ CREATE TABLE metadata(mailbox INTEGER NOT NULL, entry TEXT NOT NULL, value BLOB 
 CREATE INDEX metadata_special_use ON metadata(mailbox) WHERE entry = '/private/specialuse';
 """
 
-DDL = _FIRST + _METADATA
+_URLAUTH = "CREATE TABLE urlauth_key(mailbox INTEGER PRIMARY KEY, key BLOB NOT NULL);"
+
+DDL = _FIRST + _METADATA + _URLAUTH
 
 # By version: what makes an index of the next one of it, with all rows that it has. `restored` is for an index
 # that was made anew, which this one was not.
-UPGRADES = {1: _METADATA + "ALTER TABLE root ADD COLUMN restored INTEGER NOT NULL DEFAULT 1;"}
+UPGRADES = {1: _METADATA + "ALTER TABLE root ADD COLUMN restored INTEGER NOT NULL DEFAULT 1;", 2: _URLAUTH}
