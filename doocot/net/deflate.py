@@ -10,9 +10,9 @@ it waits for, and a long answer is not cut into blocks.
 Input is inflated to at most `PIECE_IN` bytes in a turn, and nothing is read while some is left. So a client whose
 kilobyte stands for a megabyte gets no more memory than others, and no more time.
 
-Memory: zlib takes 256 KiB to deflate with, and the client's last 32 KiB are kept to inflate with. After a flush nothing
-refers to what was before unless the deflater wants it to, so one that had nothing to do for `KEEP` seconds is dropped
-and made anew: a client in IDLE costs no more than its own few commands.
+Memory: after a flush nothing has to refer to what was before, so there another deflater may go on. Small answers get
+one of 32 KiB, a long one gets that of 256 KiB, and what had nothing to do for `KEEP` seconds is dropped. To inflate,
+zlib takes 10 KiB and keeps the client's last 32 KiB.
 """
 
 import asyncio
@@ -27,7 +27,9 @@ PIECE_OUT: Final = 16 * 1024
 PIECE_IN: Final = 64 * 1024
 KEEP: Final = 10.0
 DAMAGED: Final = "Compressed data is damaged."
-_RAW: Final = -15  # no header, no checksum; the client may use the whole window of 32 KiB
+LARGE: Final = 15  # log2 of the window, which is also the client's; zlib takes eight times as much
+SMALL: Final = 12
+_MEM_LEVEL: Final = -7  # from the window to the memLevel that belongs to it: 8 for 15
 
 
 class Deflated(asyncio.Transport, asyncio.Protocol):
@@ -55,6 +57,7 @@ class Deflated(asyncio.Transport, asyncio.Protocol):
         "_unflushed",
         "_used",
         "_wanted",
+        "_window",
     )
 
     def __init__(
@@ -71,12 +74,13 @@ class Deflated(asyncio.Transport, asyncio.Protocol):
         self._transport = transport
         self._connection = connection
         self._level = level
-        self._inflater = zlib.decompressobj(_RAW)
+        self._inflater = zlib.decompressobj(-LARGE)  # raw: no header, no checksum
         self._input = data
         self._more = bool(data)  # there is something to inflate
         self._wanted = True  # the connection reads
         self._ended = False  # nothing that still comes is looked at
         self._deflater: Any = None
+        self._window = 0  # of the deflater
         self._dropping: asyncio.TimerHandle | None = None
         self._used = 0.0
         self._out = bytearray()
@@ -188,8 +192,7 @@ class Deflated(asyncio.Transport, asyncio.Protocol):
             return
         data = b""
         if self._out:
-            if self._deflater is None:
-                self._deflater = zlib.compressobj(self._level, zlib.DEFLATED, _RAW)
+            self._make_deflater()
             data = self._deflater.compress(self._out[:PIECE_OUT])
             del self._out[:PIECE_OUT]
             self._unflushed = True
@@ -207,6 +210,13 @@ class Deflated(asyncio.Transport, asyncio.Protocol):
         elif self._last is not None:
             last, self._last = self._last, None
             last()
+
+    def _make_deflater(self) -> None:
+        """One that fits what there is to deflate, unless it is under way."""
+        window = LARGE if len(self._out) > PIECE_OUT else SMALL
+        if self._deflater is None or (self._window < window and not self._unflushed):
+            self._deflater = zlib.compressobj(self._level, zlib.DEFLATED, -window, window + _MEM_LEVEL)
+            self._window = window
 
     def _keep(self) -> None:
         """The deflater was used and everything is flushed: drop it some time after that."""
