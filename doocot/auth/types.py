@@ -111,7 +111,7 @@ REFUSALS: Mapping[Failure, Refusal] = MappingProxyType(
         Failure.NOT_AUTHORIZED: Refusal(Kind.AUTHORIZATION_FAILED, "Authorization failed."),
         Failure.TEMPORARY: Refusal(Kind.UNAVAILABLE, "Temporary authentication failure."),
         Failure.DISABLED: Refusal(Kind.AUTHORIZATION_FAILED, "User is disabled."),
-        Failure.NOLOGIN: Refusal(Kind.AUTHORIZATION_FAILED, "Login is disabled for this account."),
+        Failure.NOLOGIN: Refusal(Kind.CONTACT_ADMIN, "Login disabled for this user"),
         Failure.EXPIRED: Refusal(Kind.EXPIRED, "Password expired."),
         Failure.PLAINTEXT_NOT_ALLOWED: Refusal(
             Kind.PRIVACY_REQUIRED, "Plaintext authentication disallowed on non-secure (SSL/TLS) connections."

@@ -15,7 +15,7 @@ ALWAYS: Final = b" ".join(
     (
         b"IMAP4rev1",
         *(extension.capability for extension in EXTENSIONS.values() if extension.always),
-        b"SASL-IR LITERAL+ ID ENABLE IDLE LANGUAGE",
+        b"SASL-IR LOGIN-REFERRALS LITERAL+ ID ENABLE IDLE LANGUAGE",
     )
 )
 

@@ -3,7 +3,8 @@
 import binascii
 from base64 import b64encode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from doocot.auth import sasl
 from doocot.auth.sasl import Challenge, Malformed
@@ -12,10 +13,13 @@ from doocot.errors import Kind
 from doocot.imap.capability import capabilities
 from doocot.imap.command import Bad, NextLine, No, Ok, Result, State, Steps, command
 from doocot.wire.cursor import Cursor
-from doocot.wire.flow import Job
+from doocot.wire.flow import Admit, Job
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
+
+IMAP_PORT: Final = "143"
+_USER_CHARACTERS: Final = "!$'()*+,&="  # of an enc-user besides letters, digits and -._~ (RFC 5092 §11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,31 @@ def _verify(session: "ImapSession", credentials: Credentials) -> Steps:
         yield context.sleep(answer.delay)
     if answer.user is None:
         context.login_failed(session, credentials.mechanism, answer)
-        kind = answer.kind or Kind.AUTHENTICATION_FAILED
-        raise No(answer.client_text.encode(), kind.value.encode())
+        raise _refusal(credentials, answer)
+    admission = yield Admit(answer.user.name)
     session.mail = yield from context.open_mail(answer.user)
+    too_many = (yield admission) if admission is not None else ""
+    if too_many:
+        session.mail.close()
+        session.mail, session.reason = None, too_many
+        raise No(too_many.encode(), Kind.LIMIT.value.encode())
     session.user = answer.user.name
     session.state = State.AUTHENTICATED
     session.frames.max_line = context.max_line
     context.logged_in(session, credentials.mechanism)
     return Ok(b"Logged in", code=b"CAPABILITY " + capabilities(session))
+
+
+def _refusal(credentials: Credentials, answer: AuthResult) -> No:
+    """What a refused client is told: where to go instead, if the account has moved (RFC 2221 §4.1), else why."""
+    host = answer.fields.get("host", "")
+    if answer.failure is not Failure.NOLOGIN or not host:
+        kind = answer.kind or Kind.AUTHENTICATION_FAILED
+        return No(answer.client_text.encode(), kind.value.encode())
+    user = quote(answer.fields.get("destuser") or credentials.authcid, safe=_USER_CHARACTERS)
+    port = answer.fields.get("port", "")
+    place = f"[{host}]" if ":" in host else host
+    if port and port != IMAP_PORT:
+        place += f":{port}"
+    url = f"imap://{user};AUTH={credentials.mechanism}@{place}/"
+    return No((answer.reason or "Try this server instead.").encode(), b"REFERRAL " + url.encode())

@@ -64,17 +64,20 @@ class Channel:
 
     async def ask(self, message: Message, descriptors: Sequence[int] = ()) -> Message:
         """Send, and wait for the answer; {} when the other end goes without one."""
+        return await self.question(message, descriptors)
+
+    def question(self, message: Message, descriptors: Sequence[int] = ()) -> "asyncio.Future[Message]":
+        """As `ask`, sent now: the future has the answer."""
+        answer: asyncio.Future[Message] = self._loop.create_future()
         if not self._open:
-            return {}
+            answer.set_result({})
+            return answer
         self._next += 1
         number = self._next
-        answer: asyncio.Future[Message] = self._loop.create_future()
         self._answers[number] = answer
-        try:
-            self.send({**message, "ask": number}, descriptors)
-            return await answer
-        finally:
-            self._answers.pop(number, None)
+        answer.add_done_callback(lambda _: self._answers.pop(number, None))
+        self.send({**message, "ask": number}, descriptors)
+        return answer
 
     def answer(self, question: Message, **values: Any) -> None:
         """Answer what came from `ask`."""

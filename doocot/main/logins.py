@@ -20,7 +20,7 @@ class Login:
 
 
 class Logins:
-    """The table; a worker reports each login before it is answered, and its end."""
+    """The table; a worker reports each login before its client is answered, and its end."""
 
     __slots__ = ("_counts", "_rows")
 

@@ -282,9 +282,10 @@ class Supervisor:
         child = self._children[number]
         key, limit = int(message["key"]), int(message["limit"])
         login = new_login(number, key, message["user"], message["service"], message["ip"], child.pid)
-        if not self._logins.enter(login, limit):
-            reason = f"{TOO_MANY} (mail_max_userip_connections={limit})"
-            child.channel.send({"op": "end", "keys": [key], "reason": reason})
+        admitted = self._logins.enter(login, limit)
+        if limit:
+            refusal = "" if admitted else f"{TOO_MANY} (mail_max_userip_connections={limit})"
+            child.channel.answer(message, refusal=refusal)
 
     # Reload.
 

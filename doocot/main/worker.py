@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import ip_network
@@ -156,6 +156,7 @@ class Worker:
             contexts.current if contexts is not None else None,
             listening.tls,
             describe_peer,
+            admit=self._admit,
             logged_in=self._logged_in,
             logged_out=self._closed,
             closed=self._closed,
@@ -175,23 +176,34 @@ class Worker:
     def _refused(self, protocol: str, text: str) -> None:
         self._events.event("connection_refused", service=protocol, text=text)
 
-    def _logged_in(self, connection: Connection) -> None:
+    def _admit(self, connection: Connection, user: str) -> Awaitable[str] | None:
+        """Tell the supervisor of a login, and ask it where the number of his connections has a limit."""
+        self._closed(connection)  # an attempt before this one may have ended half-way
         key = self._logins[connection] = next(self._keys)
-        peer, protocol = connection.peer, connection.service.name
-        settings = effective(self.context.config, protocol, peer.local_ip, peer.local_name, peer.remote_ip)
-        if self._channel is not None:
-            self._channel.send(
-                {
-                    "op": "login",
-                    "key": key,
-                    "user": connection.user,
-                    "service": protocol,
-                    "ip": peer.remote_ip,
-                    "limit": settings.mail_max_userip_connections,
-                }
-            )
-        folder = self._raw_log_folder(settings, connection.user)
-        raw_log = open_raw_log(folder, str(key)) if folder else None
+        settings = self._settings_of(connection)
+        limit = settings.mail_max_userip_connections
+        login = {"op": "login", "key": key, "user": user, "service": connection.service.name}
+        login |= {"ip": connection.peer.remote_ip, "limit": limit}
+        if self._channel is None:
+            return None
+        if limit:
+            return self._loop.create_task(self._admitted(connection, self._channel.question(login)))
+        self._channel.send(login)
+        return None
+
+    async def _admitted(self, connection: Connection, answer: Awaitable[Message]) -> str:
+        refusal = str((await answer).get("refusal", ""))
+        if refusal:
+            self._logins.pop(connection, None)
+        return refusal
+
+    def _settings_of(self, connection: Connection) -> Settings:
+        peer = connection.peer
+        return effective(self.context.config, connection.service.name, peer.local_ip, peer.local_name, peer.remote_ip)
+
+    def _logged_in(self, connection: Connection) -> None:
+        folder = self._raw_log_folder(self._settings_of(connection), connection.user)
+        raw_log = open_raw_log(folder, str(self._logins.get(connection, 0))) if folder else None
         if raw_log is not None:
             connection.log_raw(raw_log)
 

@@ -20,7 +20,8 @@ from doocot.net.deflate import Deflated
 from doocot.net.rawlog import RawLog, Tapped
 from doocot.net.service import Net, Service
 from doocot.net.slices import SliceReader
-from doocot.wire.flow import Close, Compress, Idle, Job, More, Peer, Pending, Session, Slice, StartTls
+from doocot.net.stall import Stall, hang_up
+from doocot.wire.flow import Admit, Close, Compress, Idle, Job, More, Peer, Pending, Session, Slice, StartTls
 
 INACTIVE: Final = "Disconnected for inactivity."
 MUCH: Final = 128 * 1024  # bytes in one piece of input after which the other connections have their turn
@@ -77,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._reader: SliceReader | None = None
         self._task: asyncio.Future[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._stall: asyncio.TimerHandle | None = None
+        self._stall: Stall | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._raw_log: RawLog | None = None
         self._transport: asyncio.Transport
@@ -142,7 +143,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
-        self._stall = self._net.loop.call_later(self.service.limits.stall, self._stalled, self._buffered())
+        self._stall = Stall(self._net.loop, self.service.limits.stall, self._buffered, self._cut_off)
 
     def resume_writing(self) -> None:
         self._paused = False
@@ -239,6 +240,9 @@ class Connection(asyncio.Protocol):
             case Compress():
                 self._start_compress(step)
                 return True
+            case Admit():
+                self._admit(step)
+                return True
             case Close():
                 self._close()
         return False
@@ -321,6 +325,13 @@ class Connection(asyncio.Protocol):
             self._fail(error)
         else:
             self._resume(task.result())
+
+    def _admit(self, step: Admit) -> None:
+        """The question is asked, and the session told of the Job that gives the answer."""
+        if self._session.user != self.user:
+            self._user_changed()
+        answer = self.service.admit(self, step.user) if self.service.admit is not None else None
+        self._told(self._session.resume, Job(lambda: answer, awaited=True) if answer is not None else None)
 
     def _start_idle(self, idle: Idle) -> bool:
         if self._held or self._ending or self._eof:
@@ -414,8 +425,7 @@ class Connection(asyncio.Protocol):
         if self._over:
             self._lost()
         elif task.cancelled() or task.exception() is not None:
-            self._finish()
-            self._transport.abort()
+            self._cut_off()
         else:
             transport = task.result()
             self._adopt(transport)
@@ -500,24 +510,25 @@ class Connection(asyncio.Protocol):
         self._timer = self._net.loop.call_later(seconds, self._timed_out)
 
     def _timed_out(self) -> None:
-        """Before login the whole time counts, after it the time without input, but not while the server is at work."""
+        """Before login the whole time counts, after it the time without input, but not while the server is at work.
+
+        An Idle with an alarm finds out by itself whether the client is there, and may last for ever, as in Dovecot:
+        RFC 2177 §3 has clients come back every 29 minutes for servers where it may not.
+        """
         left = 0.0
         if self.user:
             left = self._last + self.service.limits.idle - perf_counter()
-            if self._step is not None and not isinstance(self._step, Idle):
+            step = self._step
+            if step is not None and (not isinstance(step, Idle) or step.seconds):
                 left = self.service.limits.idle
         if left > 0:
             self._arm(left)
         else:
             self.end(INACTIVE)
 
-    def _stalled(self, buffered: int) -> None:
-        now = self._buffered()
-        if now < buffered:
-            self._stall = self._net.loop.call_later(self.service.limits.stall, self._stalled, now)
-        else:
-            self._finish()
-            self._transport.abort()
+    def _cut_off(self) -> None:
+        self._finish()
+        self._transport.abort()
 
     def _cancel_stall(self) -> None:
         if self._stall is not None:
@@ -552,7 +563,8 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport.is_closing():
             return
-        self._net.loop.call_later(self.service.limits.linger, self._hang_up, -1)
+        loop, limits = self._net.loop, self.service.limits
+        loop.call_later(limits.linger, hang_up, loop, transport, limits.stall)
         if self.peer.tls or self._eof:
             transport.close()
         else:
@@ -560,13 +572,6 @@ class Connection(asyncio.Protocol):
             # more will come; the client's own end, or the timer, closes it.
             self._read_on()
             transport.write_eof()
-
-    def _hang_up(self, before: int) -> None:
-        left = self._buffered()
-        if left and left != before:
-            self._net.loop.call_later(self.service.limits.stall, self._hang_up, left)
-        else:
-            self._transport.abort()
 
     def _finish(self) -> None:
         """The session is over; a Job still running is waited for, because it may use what the session holds."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -36,7 +36,8 @@ class Service:
     """One kind of connection: how its sessions are made, its limits and its TLS context (asked for each handshake).
 
     `opened`, `logged_in`, `logged_out` (when a login ends before its connection) and `closed` are told of every
-    connection; `secured` completes the Peer after a handshake.
+    connection; `secured` completes the Peer after a handshake. `admit` is asked before a login is answered and
+    gives "" or why not; None where nobody is refused.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Service:
     tls: Callable[[], ssl.SSLContext] | None = None
     implicit_tls: bool = False
     secured: Callable[[Peer, asyncio.BaseTransport], Peer] | None = None
+    admit: "Callable[[Connection, str], Awaitable[str] | None] | None" = None
     opened: "Callable[[Connection], None] | None" = None
     logged_in: "Callable[[Connection], None] | None" = None
     logged_out: "Callable[[Connection], None] | None" = None

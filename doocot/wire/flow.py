@@ -71,6 +71,17 @@ class Compress:
 
 
 @dataclass(frozen=True, slots=True)
+class Admit:
+    """Ask whether `user`, who has proved who he is, may log in now.
+
+    `resume` gets a Job at once, to be yielded when the rest is done: it gives "", or the sentence why not; or None,
+    when there is nothing to wait for. He counts as logged in from now on, unless the answer is a no.
+    """
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Write what is pending and close the connection."""
 
@@ -79,7 +90,7 @@ MORE = More()
 CLOSE = Close()
 START_TLS = StartTls()
 
-Pending: TypeAlias = Job | Slice | More | Idle | StartTls | Compress | Close
+Pending: TypeAlias = Job | Slice | More | Idle | StartTls | Compress | Admit | Close
 Step: TypeAlias = bytes | Pending
 Steps: TypeAlias = Generator[Step, Any, Any]
 

@@ -20,7 +20,7 @@ from doocot.mailbox.user import Mail
 from doocot.store.files import Files, MailFsync
 from doocot.store.root import Location, Root
 from doocot.store.settle import settle_all
-from doocot.wire.flow import Close, Idle, Job, More, Peer, Step
+from doocot.wire.flow import Admit, Close, Idle, Job, More, Peer, Step
 
 
 @dataclass
@@ -104,6 +104,8 @@ class Client:
 
     def _go_on(self, pending: object) -> bytes:
         if isinstance(pending, More):
+            return self.session.resume(None)
+        if isinstance(pending, Admit):
             return self.session.resume(None)
         assert isinstance(pending, Job), pending
         self.jobs += 1

@@ -15,7 +15,7 @@ from doocot.main import protocols
 from doocot.main.plan import Listening
 from doocot.main.services import MakeSession, ProtocolRow, WorkerContext
 from doocot.net.wakeup import slot_of
-from doocot.wire.flow import CLOSE, START_TLS, Idle, Job, Peer, Pending
+from doocot.wire.flow import CLOSE, START_TLS, Admit, Idle, Job, Peer, Pending
 
 TESTS: Final = Path(__file__).parent
 TIMEOUT: Final = 60.0
@@ -65,8 +65,8 @@ class FakeSession:
             case "PID":
                 return f"{os.getpid()} {os.getuid()} {os.getgid()} {os.getgroups()}\r\n".encode()
             case "LOGIN":
-                self._name = rest
-                self.pending = Job(lambda: b"in\r\n")
+                self._name, self.user = rest, ""
+                self.pending = Admit(rest)
             case "SLOW":
                 # Says that it has begun, and ends when the test says so: a file that does so by vanishing.
                 self.pending = Job(lambda: _wait_for(rest))
@@ -97,8 +97,15 @@ class FakeSession:
             self.pending = Idle((ROOT_SLOT,))
             before, self._seen = self._seen, self._context.page.read(ROOT_SLOT)
             return b"* changed\r\n" if self._seen != before else b""
+        if isinstance(result, Job):
+            self.pending = result
+            return b""
         if self._name:
-            self.user, self._name = self._name, ""
+            name, self._name = self._name, ""
+            if result:
+                return f"no {result}\r\n".encode()
+            self.user = name
+            return b"in\r\n"
         return result if isinstance(result, bytes) else b""
 
     def fail(self, error: BaseException) -> bytes:

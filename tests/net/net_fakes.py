@@ -20,7 +20,7 @@ from doocot.net.service import Net, Service
 from doocot.net.shell import Run, bare
 from doocot.net.spin import Spin
 from doocot.net.tls import Contexts, TlsSettings, describe_peer, self_signed
-from doocot.wire.flow import CLOSE, MORE, START_TLS, Compress, Idle, Job, Peer, Pending, Slice
+from doocot.wire.flow import CLOSE, MORE, START_TLS, Admit, Compress, Idle, Job, Peer, Pending, Slice
 
 TIMEOUT = 60.0  # seconds that nothing takes, on a busy machine either
 
@@ -54,6 +54,7 @@ class FakeSession:
         self._login = ""
         self._idle = False
         self._listens = False
+        self._alarm = 0.0
 
     def connected(self, peer: Peer) -> bytes:
         self._script.peers.append(peer)
@@ -81,8 +82,8 @@ class FakeSession:
             return b"idle ended by " + word.encode() + b"\r\n"
         match word:
             case "LOGIN":
-                self._login = rest
-                self.pending = Job(lambda: b"logged in\r\n")
+                self._login, self.user = rest, ""
+                self.pending = Admit(rest)
             case "JOB":
                 self.pending = Job(self._script.jobs[rest])
             case "AJOB":
@@ -100,7 +101,8 @@ class FakeSession:
                 return b"+ idling\r\n"
             case "ALARM":
                 self._idle = True
-                self.pending = Idle((7,), float(rest))
+                self._alarm = float(rest)
+                self.pending = Idle((7,), self._alarm)
                 return b"+ idling\r\n"
             case "LISTEN":
                 self._listens = True
@@ -130,7 +132,7 @@ class FakeSession:
             self._script.chunks_made += 1
             return self._script.chunk + self._lines()
         if self._idle:
-            self.pending = Idle((7,))
+            self.pending = Idle((7,), self._alarm)
             return b"* changed\r\n"
         if self._left:
             self._left -= 1
@@ -143,8 +145,15 @@ class FakeSession:
             os.close(self._fd)
             self._fd = -1
             return b"sliced\r\n" + self._lines()
+        if isinstance(result, Job):
+            self.pending = result
+            return b""
         if self._login:
-            self.user, self._login = self._login, ""
+            name, self._login = self._login, ""
+            if result:
+                return f"refused: {result}\r\n".encode() + self._lines()
+            self.user = name
+            return b"logged in\r\n" + self._lines()
         return (result if isinstance(result, bytes) else b"resumed\r\n") + self._lines()
 
     def fail(self, error: BaseException) -> bytes:
@@ -192,6 +201,7 @@ async def start(
     trusted: tuple[Network, ...] = (),
     logged_in: Callable[[Connection], None] | None = None,
     logged_out: Callable[[Connection], None] | None = None,
+    admit: Callable[[Connection, str], Awaitable[str] | None] | None = None,
 ) -> Server:
     """Serve FakeSessions on a free port of the loopback."""
     script = script or Script()
@@ -205,6 +215,7 @@ async def start(
         contexts.current if contexts else None,
         implicit_tls,
         describe_peer,
+        admit=admit,
         logged_in=logged_in,
         logged_out=logged_out,
         closed=closed.put_nowait,

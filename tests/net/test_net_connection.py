@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -291,13 +291,65 @@ def test_a_session_that_listens_answers_as_well_and_is_not_woken_while_its_clien
     drive(run)
 
 
-def test_idle_with_an_alarm_is_woken_by_time_and_still_ends_for_inactivity() -> None:
+def test_idle_with_an_alarm_is_woken_by_time_and_lasts() -> None:
     async def run() -> None:
-        server = await start(limits=Limits(idle=0.2))
+        server = await start(limits=Limits(idle=0.02))
         client = await Client.connect(server)
-        client.send("LOGIN u1", "ALARM 0.01")
-        assert [await client.line() for _ in range(3)] == ["logged in", "+ idling", "* changed"]
-        assert (await client.rest()).endswith(f"* BYE {INACTIVE}\r\n".encode())
+        client.send("LOGIN u1", "ALARM 0.001")
+        assert [await client.line() for _ in range(2)] == ["logged in", "+ idling"]
+        (connection,) = server.net.connections
+        until = connection._last + 10 * 0.02
+        while server.net.loop.time() < until:
+            assert await client.line() == "* changed"
+        client.send("DONE")
+        while (line := await client.line()) == "* changed":
+            continue
+        assert line == "idle ended by DONE"
+
+    drive(run)
+
+
+def test_a_login_is_answered_when_it_is_admitted() -> None:
+    async def run() -> None:
+        asked: list[str] = []
+
+        def admit(connection: Connection, user: str) -> Awaitable[str] | None:
+            asked.append(user)
+            return asyncio.to_thread(lambda: "too many" if user == "u1" else "") if user != "u3" else None
+
+        told: list[str] = []
+        server = await start(admit=admit, logged_in=lambda connection: told.append(connection.user))
+        client = await Client.connect(server)
+        client.send("LOGIN u1", "NOOP", "LOGIN u2", "NOOP")
+        answers = [await client.line() for _ in range(4)]
+        assert answers == ["refused: too many", "ok NOOP", "logged in", "ok NOOP"]
+        assert await client.ask("LOGIN u3") == "logged in"
+        assert (asked, told) == (["u1", "u2", "u3"], ["u2", "u3"])
+
+    drive(run)
+
+
+def test_a_client_that_goes_before_it_is_admitted_cancels_the_question() -> None:
+    async def run() -> None:
+        asked, cancelled = asyncio.Event(), asyncio.Event()
+
+        async def never() -> str:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+            return ""
+
+        server = await start(admit=lambda connection, user: never())
+        client = await Client.connect(server)
+        client.send("LOGIN u1")
+        await asked.wait()
+        client.reset()
+        await cancelled.wait()
+        connection = await server.closed.get()
+        assert connection.user == ""
+        assert server.script.lost == 1
 
     drive(run)
 
