@@ -22,6 +22,7 @@ from doocot.imap.search import (
 from doocot.imap.search_reader import charset_of, takes
 from doocot.mailbox.listing import Entry, Listing, listing
 from doocot.mailbox.namespaces import Type
+from doocot.mailbox.places import forms
 from doocot.mailbox.search import matching
 from doocot.mailbox.user import deselect, select
 from doocot.mailbox.view import View
@@ -183,7 +184,8 @@ def _mailboxes(session: "ImapSession", sources: Sequence[Source]) -> Generator[S
             found[session.mailbox] = None
         elif source.word in NAMED:
             for name in source.mailboxes:
-                found |= dict.fromkeys(_below(tree, name, source.word))
+                for form in forms(name):
+                    found |= dict.fromkeys(_below(tree, form, source.word))
         else:
             subscribed = source.word == b"SUBSCRIBED"
             found |= dict.fromkeys(one.name for one in tree.entries.values() if _in_group(one, subscribed))

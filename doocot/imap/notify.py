@@ -32,6 +32,7 @@ from doocot.imap.registration import (
 from doocot.mailbox import happened
 from doocot.mailbox.happened import Seen
 from doocot.mailbox.namespaces import Space, locate, shown
+from doocot.mailbox.places import forms
 from doocot.mailbox.user import Mail
 from doocot.store.root import changed
 from doocot.wire.cursor import BadSyntax, Cursor
@@ -189,7 +190,9 @@ def _selected(args: Request) -> Selected:
 def _others(args: Request, spaces: tuple[Space, ...]) -> tuple[Group, ...]:
     """The groups of other mailboxes; one with NONE asks for nothing."""
     return tuple(
-        Group(group.filter, frozenset(_shown(spaces, name) for name in group.names), group.events)
+        Group(
+            group.filter, frozenset(_shown(spaces, form) for name in group.names for form in forms(name)), group.events
+        )
         for group in args.groups
         if group.filter in OTHERS and group.events
     )

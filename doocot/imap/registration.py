@@ -13,7 +13,8 @@ from doocot.errors import MailError
 from doocot.imap.fetch_items import Item
 from doocot.mailbox.happened import Folders, Seen
 from doocot.mailbox.listing import Entry
-from doocot.mailbox.namespaces import Type, locate, locate_new, shown
+from doocot.mailbox.namespaces import Type, locate_new, shown
+from doocot.mailbox.places import find
 from doocot.mailbox.view import View
 from doocot.store.index.messages import Range, ranges_of
 from doocot.store.snapshot import column
@@ -125,7 +126,7 @@ def own_change(session: "ImapSession", mailbox: str, uids: Iterable[int]) -> Non
     notify = session.notify
     if notify is None or session.mail is None:
         return
-    name = locate(session.mail.spaces, mailbox).name
+    name = find(session.mail, mailbox).name
     notify.own.changes[name] = notify.own.changes.get(name, 0) + 1
     if session.view is not None and session.view.live.row.name == name:
         notify.own.uids += uids

@@ -12,6 +12,7 @@ from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.imap.sets import rows_of_ranges
 from doocot.imap.updates import Updates
 from doocot.mailbox import user
+from doocot.mailbox.namespaces import shown
 from doocot.mailbox.places import find
 from doocot.mailbox.view import NEVER_RECENT, View
 from doocot.message.objectid import mailbox_id
@@ -115,7 +116,8 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
         # millisecond where it knows many files of the folder.
         if before is not None:
             user.deselect(session.mail, before)
-    session.view, session.mailbox, session.state = view, mailbox, State.SELECTED
+    place = find(session.mail, mailbox)
+    session.view, session.mailbox, session.state = view, shown(place.space, place.name), State.SELECTED
     session.told_exists = view.snapshot.count
     if extensions.rev2(session):
         view.recent_from = NEVER_RECENT
@@ -123,7 +125,7 @@ def _open(session: "ImapSession", args: Select, *, read_only: bool) -> Steps:
         session.context.expect()
     yield opened(session, view)
     if extensions.rev2(session):
-        yield oldname.told(session, find(session.mail, mailbox), mailbox)
+        yield oldname.told(session, place, mailbox)
     resync = args.resync
     if resync is not None and resync.uid_validity == view.live.row.uid_validity:
         yield from _resynchronise(session, view, resync)

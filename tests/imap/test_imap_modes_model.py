@@ -1,7 +1,8 @@
 """Clients of every mode on one mailbox: from what each is told, each knows the mailbox as it is (RFC 9051 §7.5.1).
 
 Each client keeps a mirror that is changed by untagged responses alone, in the terms of its mode: by sequence numbers
-with EXPUNGE, by both with VANISHED (RFC 7162), by UIDs alone (RFC 9586).
+with EXPUNGE, by both with VANISHED (RFC 7162), by UIDs alone (RFC 9586). One that comes back with QRESYNC begins with
+what it knew at some earlier point.
 """
 
 import re
@@ -24,6 +25,8 @@ FLAGS = (b"\\Seen", b"\\Deleted", b"\\Flagged", b"$Junk")
 FETCHED = re.compile(rb"\* (\d+) (UID)?FETCH \((?:UID (\d+) ?)?(?:MODSEQ \(\d+\) ?)?(?:FLAGS \(([^)]*)\))?.*")
 COUNTED = re.compile(rb"\* (\d+) (EXISTS|EXPUNGE|RECENT)")
 VANISHED = re.compile(rb"\* VANISHED ([\d:,]+)")
+VANISHED_EARLIER = re.compile(rb"\* VANISHED \(EARLIER\) ([\d:,]+)")
+POINT = re.compile(rb"\[UIDVALIDITY (\d+)\].*\[HIGHESTMODSEQ (\d+)\]", re.DOTALL)
 BY_NUMBER = (b"FETCH", b"STORE", b"SEARCH")
 Row = list[object]  # the UID (0 while it is not known) and the flags
 
@@ -113,6 +116,20 @@ class Mirror:
             after = max([int(str(row[0])) for row in self.rows[: unknown[0]]], default=0)
             self.say(b"UID FETCH %d:* (FLAGS)" % (after + 1))
 
+    def come_back(self, validity: bytes, modseq: bytes, rows: list[tuple[object, object]]) -> None:
+        """SELECT with what it knew at that point; all that is told is what became of it since (RFC 7162 §3.2.5)."""
+        answer = self.client.command(b"SELECT INBOX (QRESYNC (%b %b))" % (validity, modseq))
+        assert answer[-1].startswith(b"TAG OK"), answer
+        found = dict(rows)
+        for told in answer:
+            if (gone := VANISHED_EARLIER.fullmatch(told)) is not None:
+                found = {uid: flags for uid, flags in found.items() if uid not in numbers(gone[1])}
+            elif (fetched := FETCHED.fullmatch(told)) is not None:
+                assert bool(fetched[2]) == self.uid_only, told
+                found[int(fetched[1] if self.uid_only else fetched[3])] = frozenset(fetched[4].split()) - {b"\\Recent"}
+        self.rows = [[uid, flags] for uid, flags in found.items()]
+        assert b"* %d EXISTS" % len(found) in answer, (rows, answer)
+
     def known(self) -> list[tuple[object, object]]:
         return [(row[0], row[1]) for row in self.rows]
 
@@ -125,6 +142,7 @@ class Mirror:
 
 picks = st.lists(st.integers(0, 50), min_size=1, max_size=4)
 which = st.integers(0, len(MODES) - 1)
+with_qresync = st.sampled_from([at for at, mode in enumerate(MODES) if b"QRESYNC" in mode])
 flag = st.sampled_from(FLAGS)
 
 
@@ -136,6 +154,7 @@ class Modes(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.house = House(self.folder / "mail")
         self.mirrors: list[Mirror] = []
+        self.points: list[tuple[bytes, bytes, list[tuple[object, object]]]] = []  # (UIDVALIDITY, HIGHESTMODSEQ, rows)
 
     @initialize(count=st.integers(0, 6))
     def begin(self, count: int) -> None:
@@ -167,6 +186,10 @@ class Modes(RuleBasedStateMachine):
     def select(self, at: int) -> None:
         self.mirrors[at].rows = []
         self.mirrors[at].say(b"SELECT INBOX")
+
+    @rule(at=with_qresync, point=st.integers(1, 30))
+    def come_back(self, at: int, point: int) -> None:
+        self.mirrors[at].come_back(*self.points[-min(point, len(self.points))])
 
     @rule(at=which, flag=flag, mailbox=st.sampled_from((b"INBOX", b"box")))
     def append(self, at: int, flag: bytes, mailbox: bytes) -> None:
@@ -215,8 +238,11 @@ class Modes(RuleBasedStateMachine):
             return
         fresh = Mirror(b"", self.house.login())
         try:
-            fresh.say(b"EXAMINE INBOX")
+            found = POINT.search(b" ".join(fresh.say(b"EXAMINE INBOX")))
+            assert found is not None
             fresh.catch_up()
+            assert not self.points or int(self.points[-1][1]) <= int(found[2]), "mod-sequences only grow"
+            self.points.append((found[1], found[2], fresh.known()))
             for mirror in self.mirrors:
                 mirror.catch_up()
                 mirror.say(b"NOOP")

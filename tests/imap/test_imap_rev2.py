@@ -171,6 +171,8 @@ def test_rev2_every_command_takes_the_name_as_it_was_created(house: House) -> No
     assert ok(one, b'STATUS "%b" (MESSAGES)' % DECOMPOSED) == [b'* STATUS "%b" (MESSAGES 1)' % DECOMPOSED]
     assert ok(one, b'SELECT "%b"' % DECOMPOSED)[-1:] == old_name(b"", COMPOSED, DECOMPOSED)
     assert ok(one, b'EXAMINE "%b"' % COMPOSED)[-1] == b'* LIST () "." "%b"' % COMPOSED
+    assert b"UID ALL 1" in ok(one, b'ESEARCH IN (selected mailboxes "%b") ALL' % DECOMPOSED)[0]
+    ok(one, b'NOTIFY SET (mailboxes "%b" (MessageNew MessageExpunge))' % DECOMPOSED)
     ok(one, b'COPY 1 "%b"' % DECOMPOSED)
     ok(one, b"UNSELECT")
     assert ok(one, b'DELETE "%b"' % DECOMPOSED) == old_name(b"\\NonExistent", COMPOSED, DECOMPOSED)
