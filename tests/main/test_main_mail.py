@@ -325,6 +325,21 @@ def test_auth_process_killed_fails_the_login_under_way_and_is_started_again(tmp_
         assert "auth process: the auth process closed the connection" in server.log()
 
 
+def test_unauthenticate_gives_the_login_back(tmp_path: Path) -> None:
+    """Who logs in anew on the same connection counts once, as the one that he is now."""
+    with mail_server(tmp_path, "mail_max_userip_connections = 1\n") as server:
+        client, answer = login(server, "u1")
+        assert answer.startswith("a OK")
+        for user in ("u1", "u2", "u1", "u1", "u2"):
+            assert client.ask("b UNAUTHENTICATE").startswith("b OK")
+            assert client.ask("c SELECT INBOX").startswith("c BAD")
+            assert client.ask(f"d LOGIN {user} pw").startswith("d OK")
+            while [row["user"] for row in server.control("who")["logins"]] != [user]:
+                assert client.ask("e NOOP").startswith("e OK")
+        assert client.ask("f NOOP").startswith("f OK")
+        assert server.log().count("Disconnected: Unauthenticated in=") == 5
+
+
 def test_auth_that_cannot_start_ends_the_server_with_words(tmp_path: Path) -> None:
     extra = prepare(tmp_path).replace("driver = passwd-file", "driver = nonsense")
     with serving(tmp_path, extra=extra, table="REAL", wait=False) as server:
