@@ -16,6 +16,7 @@ from doocot.imap.registration import (
     MAILBOX_NAME,
     MESSAGE_EXPUNGE,
     MESSAGE_NEW,
+    OVERFLOW,
     SERVER_METADATA_CHANGE,
     SUBSCRIPTION_CHANGE,
     Notify,
@@ -37,7 +38,6 @@ from doocot.wire.respond import astring, mailbox
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
-OVERFLOW: Final = b"* OK [NOTIFICATIONOVERFLOW] Too many changes, notifications are disabled.\r\n"
 SLICE: Final = 50  # mailboxes after which others get their turn
 _COUNTED: Final = frozenset((b"MESSAGES", b"UIDNEXT", b"UNSEEN"))
 _FLAGGED: Final = frozenset((b"UIDVALIDITY", b"UNSEEN", b"HIGHESTMODSEQ"))  # RFC 5465 §5.1

@@ -28,6 +28,7 @@ MAILBOX_METADATA_CHANGE, SERVER_METADATA_CHANGE = b"MailboxMetadataChange", b"Se
 MESSAGE_EVENTS: Final = frozenset((MESSAGE_NEW, MESSAGE_EXPUNGE, FLAG_CHANGE))
 
 PERSONAL, INBOXES, SUBSCRIBED, SUBTREE, MAILBOXES = b"PERSONAL", b"INBOXES", b"SUBSCRIBED", b"SUBTREE", b"MAILBOXES"
+OVERFLOW: Final = b"* OK [NOTIFICATIONOVERFLOW] Notifications are disabled.\r\n"  # RFC 5465 §5.8
 LIVELY: Final = 50  # responses within a second after which the next look waits for the end of it
 
 

@@ -22,7 +22,7 @@ from doocot.imap.context import ImapContext
 from doocot.imap.extensions import METADATA, UIDONLY
 from doocot.imap.languages import DEFAULT, said
 from doocot.imap.literals import judge
-from doocot.imap.registration import Notify
+from doocot.imap.registration import OVERFLOW, Notify
 from doocot.imap.updates import Updates
 from doocot.mailbox.user import Mail
 from doocot.mailbox.view import Delta, Progress, View
@@ -142,10 +142,11 @@ class ImapSession:
         tag, self._steps, self._wants, self._bound = self._tag or b"*", None, None, None
         self.hide, self.kept = 0, b""
         self._drop_spools()
-        if tag == b"*" and self.notify is not None:  # over NOTIFY, which would try again at once
-            self.notify = Notify()
         text = b"Internal error occurred. Refer to server log for more information. [%b]" % identifier.encode()
         answer = self._refuse(tag, b"NO", text, b"SERVERBUG")
+        if tag == b"*" and self.notify is not None:  # over NOTIFY, which would try again at once
+            self.notify = Notify()
+            answer += OVERFLOW
         if self.pending is None:
             self.pending = MORE  # commands may be waiting behind it
         return answer

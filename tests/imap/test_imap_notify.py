@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from harness import Client, House
 
-from doocot.imap import notices
+from doocot.imap import registration
 from doocot.wire.flow import Idle
 from tests.transcripts.runner import standard_message
 
@@ -132,7 +132,7 @@ def test_overflow_is_told_and_ends_it(two: Two, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("doocot.mailbox.happened.MOST", 2)
     for number in range(1, 4):
         append(two.other, b"box", number)
-    assert two.hears() == [notices.OVERFLOW.strip()]
+    assert two.hears() == [registration.OVERFLOW.strip()]
     append(two.other, b"box", 4)
     assert two.hears() == []
 
@@ -177,3 +177,125 @@ def test_metadata_events_only_where_there_are_metadata(house: House) -> None:
     answer = house.login().command(b"NOTIFY SET (personal (MailboxMetadataChange))")
     names = b"MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange"
     assert answer == [b"TAG NO [BADEVENT (%b)] Unsupported NOTIFY events." % names]
+
+
+def test_nothing_is_told_of_the_selected_mailbox_that_is_not_asked_for(two: Two) -> None:
+    for number in range(1, 4):
+        append(two.other, b"INBOX", number)
+    two.other.command(b"SELECT INBOX")
+    two.listener.command(b"SELECT INBOX")
+    ask(two.listener, b"SET (selected NONE) (mailboxes INBOX (MessageNew MessageExpunge FlagChange))")
+    append(two.other, b"INBOX", 4)
+    assert two.does(b"STORE 1 +FLAGS.SILENT (\\Flagged)", b"STORE 2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE") == []
+    assert two.listener.command(b"NOOP") == [b"TAG OK NOOP completed."]
+    # Its numbers stay right, and the answers to what it asks for come.
+    assert two.listener.command(b"FETCH 2:3 (UID)")[:-1] == [b"* 2 FETCH (UID 2)", b"* 3 FETCH (UID 3)"]
+    assert two.listener.command(b"STORE 3 +FLAGS (\\Seen)")[:-1] == [b"* 3 FETCH (UID 3 FLAGS (\\Seen))"]
+    assert two.listener.command(b"STORE 3 +FLAGS.SILENT (\\Answered)")[:-1] == []
+    # What came meanwhile is told when it is asked for (RFC 5465 §3.1).
+    assert ask(two.listener, b"SET (selected (MessageNew MessageExpunge))") == [
+        b"* 2 EXPUNGE",
+        b"* 3 EXISTS",
+        b"* 1 RECENT",
+    ]
+    assert two.does(b"STORE 1 -FLAGS.SILENT (\\Flagged)") == []
+
+
+def test_its_own_expunge_is_told_with_none(two: Two) -> None:
+    for number in range(1, 4):
+        append(two.other, b"INBOX", number)
+    two.listener.command(b"SELECT INBOX")
+    ask(two.listener, b"NONE")
+    append(two.other, b"INBOX", 4)
+    two.listener.command(b"NOOP")
+    two.listener.command(b"UID STORE 2,4 +FLAGS.SILENT (\\Deleted)")
+    assert two.listener.command(b"EXPUNGE")[:-1] == [b"* 2 EXPUNGE"]
+    two.listener.command(b"STORE 1 +FLAGS.SILENT (\\Deleted)")
+    assert two.listener.command(b"UID MOVE 3 INBOX")[-2] == b"* 2 EXPUNGE"
+    assert ask(two.listener, b"SET (selected (MessageNew MessageExpunge))")[0] == b"* 2 EXISTS"
+
+
+def test_vanished_and_mod_sequences(two: Two) -> None:
+    for number in range(1, 4):
+        append(two.other, b"INBOX", number)
+    two.other.command(b"SELECT INBOX")
+    two.listener.command(b"ENABLE QRESYNC")
+    two.listener.command(b"SELECT INBOX")
+    ask(two.listener, b"SET (selected (MessageNew MessageExpunge FlagChange))")
+    (line,) = two.does(b"STORE 1 +FLAGS.SILENT (\\Flagged)")
+    assert line == b"* 1 FETCH (UID 1 MODSEQ (%d) FLAGS (\\Flagged))" % numbers(two.other)[1]
+    assert two.does(b"STORE 2:3 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")[-1] == b"* VANISHED 2:3"
+
+
+def test_nothing_is_told_in_the_middle_of_a_command(two: Two) -> None:
+    two.does(b"CREATE box")
+    ask(two.listener, b"SET (personal (MessageNew MessageExpunge))")
+    two.listener.run(two.listener.session.receive(b"x NO"))
+    append(two.other, b"box")
+    assert two.hears() == []
+    assert two.listener.run(two.listener.session.receive(b"OP\r\n")).split(b"\r\n")[:-1] == [
+        b"x OK NOOP completed.",
+        b"* STATUS box (MESSAGES 1 UIDNEXT 2 UNSEEN 1)",
+    ]
+
+
+def test_a_selected_mailbox_that_is_deleted_ends_the_session_at_once(two: Two) -> None:
+    two.does(b"CREATE box")
+    two.listener.command(b"SELECT box")
+    ask(two.listener, b"SET (selected (MessageNew MessageExpunge))")
+    assert two.does(b"DELETE box") == [b"* BYE Selected mailbox was deleted, have to disconnect."]
+    assert two.listener.closed
+
+
+def test_many_responses_are_joined(two: Two) -> None:
+    two.does(b"CREATE box")
+    ask(two.listener, b"SET (personal (MessageNew MessageExpunge))")
+    told = 0
+    for number in range(registration.LIVELY + 5):
+        append(two.other, b"box", number + 1)
+        told += len(two.hears())
+    assert told == registration.LIVELY + 1
+    assert two.listener.run(two.listener.session.receive(b"x NOOP\r\n")) == b"x OK NOOP completed.\r\n"
+    two.clock.seconds += 1.0
+    assert two.hears() == [b"* STATUS box (MESSAGES %d UIDNEXT %d UNSEEN %d)" % ((told + 4), (told + 5), (told + 4))]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (b"(subtree a (MessageNew))", [b"a", b"a.b", b"a.b.c"]),
+        (b"(subtree (a.b ab) (MessageNew))", [b"a.b", b"a.b.c", b"ab"]),
+        (b"(mailboxes (a inbox) (MessageNew))", [b"INBOX", b"a"]),
+        (b'(mailboxes "a*" (MessageNew))', []),
+        (b"(subscribed (MessageNew))", [b"a.b"]),
+        (b"(inboxes (MessageNew))", [b"INBOX", b"a", b"a.b", b"a.b.c", b"ab"]),
+        (b"(personal (MessageNew))", [b"INBOX", b"a", b"a.b", b"a.b.c", b"ab"]),
+        (b"(personal (MailboxName)) (mailboxes ab (MessageNew)) (mailboxes a NONE)", [b"ab"]),
+        (b"(personal (FlagChange))", []),
+    ],
+)
+def test_filters(two: Two, asked: bytes, told: list[bytes]) -> None:
+    names = (b"INBOX", b"a", b"a.b", b"a.b.c", b"ab")
+    two.does(*(b"CREATE " + name for name in names[1:]), b"SUBSCRIBE a.b")
+    at_once = ask(two.listener, b"SET STATUS " + asked)
+    assert [line.split()[2] for line in at_once] == (list(names) if b"FlagChange" in asked else told)
+    for name in names:
+        append(two.other, name)
+    assert [line.split()[2] for line in two.hears()] == told
+
+
+def test_a_crash_over_it_ends_it(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(two.listener, b"SET (personal (MessageNew MessageExpunge))")
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("doocot.imap.notices.touched", broken)
+    append(two.other, b"INBOX")
+    with pytest.raises(ZeroDivisionError):
+        two.hears()
+    answer = two.listener.run(two.listener.session.crashed("id"))
+    assert answer.startswith(b"* NO [SERVERBUG]")
+    assert registration.OVERFLOW in answer
+    assert two.listener.session.pending is None
+    assert two.listener.command(b"NOOP") == [b"TAG OK NOOP completed."]
