@@ -89,7 +89,11 @@ KEYS = (
 )
 URLS = (b"/INBOX/;UID=1", b"/INBOX/;UID=2", b"/INBOX/;UID=3/;SECTION=HEADER", b";UID=1/;PARTIAL=9.200000", b"/a/;UID=1")
 RUMPS = (b"INBOX/;UID=1;URLAUTH=authuser", b"a/;UID=1/;SECTION=1/;PARTIAL=0.3;URLAUTH=user+me")
-RETURNS = (b"", b"", b"RETURN (SAVE) ", b"RETURN (ALL) ", b"RETURN (MIN MAX COUNT) ", b"RETURN () ", b"CHARSET UTF-8 ")
+RETURNS = (
+    *(b"", b"", b"RETURN (SAVE) ", b"RETURN (ALL) ", b"RETURN (MIN MAX COUNT) ", b"RETURN () ", b"CHARSET UTF-8 "),
+    *(b"RETURN (PARTIAL -1:-3 SAVE) ", b"RETURN (UPDATE) ", b"RETURN (UPDATE CONTEXT PARTIAL 1:2) "),
+)
+SOURCES = (b"", b"IN (personal) ", b"IN (selected) ", b"IN (subtree a mailboxes (INBOX gone)) ", b"IN (subscribed) ")
 PIECES = (
     b" ",
     b"(",
@@ -259,6 +263,16 @@ def search(dice: random.Random) -> bytes:
     return by(dice, b"SEARCH " + dice.choice(RETURNS) + keys)
 
 
+def sort(dice: random.Random) -> bytes:
+    returned = dice.choice([one for one in RETURNS if not one.startswith(b"CHARSET")])
+    order = dice.choice((b"(ARRIVAL)", b"(REVERSE SUBJECT SIZE)", b"(FROM DATE)"))
+    return by(dice, b"SORT %b%b UTF-8 %b" % (returned, order, dice.choice(KEYS)))
+
+
+def esearch(dice: random.Random) -> bytes:
+    return b"ESEARCH %b%b%b" % (dice.choice(SOURCES), dice.choice(RETURNS), dice.choice(KEYS))
+
+
 def metadata(dice: random.Random) -> bytes:
     box, entry = dice.choice((b'""', *BOXES)), dice.choice(ENTRIES)
     if dice.random() < 0.5:
@@ -278,6 +292,14 @@ GRAMMAR: tuple[tuple[int, Callable[[random.Random], bytes]], ...] = (
     (14, store),
     (8, append),
     (6, search),
+    (2, sort),
+    (2, esearch),
+    (
+        1,
+        fixed(
+            b'CANCELUPDATE "q1" "q2"', b"UIDBATCHES 500", b"UIDBATCHES 500 1:2", b"UID FETCH 1:* (UID) (PARTIAL 1:2)"
+        ),
+    ),
     (4, select),
     (6, lambda dice: by(dice, b"COPY %b %b" % (numbers(dice), dice.choice(BOXES)))),
     (6, lambda dice: by(dice, b"MOVE %b %b" % (numbers(dice), dice.choice(BOXES)))),
