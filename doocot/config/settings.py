@@ -124,6 +124,7 @@ class Settings:
         "yes",
         "Put new messages and their rows on disk with one syncfs where that is quick, for all that arrive together.",
     )
+    doocot_gmail_extensions: bool = yes_no("no", "Offer X-GM-EXT-1 in IMAP: labels as keywords, ids, X-GM-RAW.")
     doocot_header_sets: int = uint(16, "Header sets of a mailbox that are kept ready for FETCH.")
     doocot_imap_message_limit: int = uint(
         0,

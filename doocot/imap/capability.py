@@ -87,6 +87,8 @@ def _configured(context: "ImapContext") -> list[bytes]:
         names += [b"METADATA", b"LIST-METADATA", b"FILTERS"]
     if context.urlauth_host:
         names += [b"URLAUTH", b"URLAUTH=BINARY"]
+    if context.gmail:
+        names.append(b"X-GM-EXT-1")
     return [*names, *limits.offered(context)]
 
 

@@ -72,6 +72,7 @@ class ImapContext:
     save_limit: int = 0
     starttls: bool = False
     literal_minus: bool = False
+    gmail: bool = False
     deflate_level: int = DEFLATE_LEVEL
     metadata: Rules | None = field(default_factory=Rules)  # None: imap_metadata = no
     lookup: Callable[[str], "User | Job | None"] = nobody_else  # in the userdb

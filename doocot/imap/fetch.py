@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from doocot.errors import Kind, MailError
-from doocot.imap import limits, progress
+from doocot.imap import gmail, limits, progress
 from doocot.imap.command import Bad, Ok, Result, State, command
 from doocot.imap.extensions import Mode, mode
 from doocot.imap.fetch_items import Binary, Body, Item, Items, Plain, parse_items
@@ -67,6 +67,9 @@ _COLUMNS = {
     b"SAVEDATE": fetch_columns.SAVEDATE,
     b"EMAILID": fetch_columns.EMAILID,
     b"THREADID": fetch_columns.THREADID,
+    b"X-GM-MSGID": fetch_columns.MSGID,
+    b"X-GM-THRID": fetch_columns.THRID,
+    b"X-GM-LABELS": fetch_columns.LABELS,
     b"PREVIEW": fetch_columns.preview(b"PREVIEW %b", lazy=False),
     b"PREVIEW LAZY": fetch_columns.preview(b"PREVIEW %b", lazy=True),
     b"PREVIEW FUZZY": fetch_columns.preview(b"PREVIEW (FUZZY %b)", lazy=False),
@@ -95,6 +98,8 @@ _FACTS = {
     b"BODYSTRUCTURE": facts.BODYSTRUCTURE,
     b"EMAILID": facts.EMAILID,
     b"THREADID": facts.KEYS,
+    b"X-GM-MSGID": facts.EMAILID,
+    b"X-GM-THRID": facts.KEYS,
     **dict.fromkeys((b"PREVIEW", b"PREVIEW FUZZY", b"SNIPPET FUZZY"), facts.PREVIEW),
 }
 
@@ -149,6 +154,7 @@ class _Wanted:
     items: tuple[Item, ...]
     tells_modseq: bool
     sets_seen: bool
+    gmail: bool
     plan: Plan | None
 
 
@@ -166,7 +172,8 @@ def _wanted(items: Items, by_uid: bool, words: Mode) -> _Wanted:
         found.append(_MODSEQ)
     sets_seen = any(not isinstance(item, Plain) and item.sets_seen for item in found)
     plan = None if any(map(_is_header_set, found)) else _plan(tuple(found), (), words)
-    return _Wanted(tuple(found), tells_modseq, sets_seen, plan)
+    gmail = any(isinstance(item, Plain) and item.name.startswith(b"X-GM-") for item in found)
+    return _Wanted(tuple(found), tells_modseq, sets_seen, gmail, plan)
 
 
 def _is_header_set(item: Item) -> bool:
@@ -182,6 +189,8 @@ def fetch(session: "ImapSession", args: Fetch, by_uid: bool) -> Result:
     assert view is not None
     words = mode(session)
     items, wanted = args.items, _wanted(args.items, by_uid, words)
+    if wanted.gmail:
+        gmail.ready(session)
     rows = rows_of(session, args.messages, by_uid)
     if items.partial is not None:
         if not by_uid:

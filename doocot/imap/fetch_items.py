@@ -19,7 +19,7 @@ MAX_DEPTH = 100
 _PLAIN = frozenset(
     (
         *(b"UID", b"FLAGS", b"MODSEQ", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE", b"BODYSTRUCTURE", b"BODY"),
-        *(b"SAVEDATE", b"EMAILID", b"THREADID"),
+        *(b"SAVEDATE", b"EMAILID", b"THREADID", b"X-GM-MSGID", b"X-GM-THRID", b"X-GM-LABELS"),
     )
 )
 _PREVIEWS = (b"PREVIEW", b"SNIPPET")
@@ -35,7 +35,7 @@ _RFC822 = {
 }
 _LIST_FOLLOWS = re.compile(rb" *\(")
 _PREVIEW_MODIFIERS = re.compile(rb"(?i) +\( *((?:LAZY|FUZZY|LAZY=FUZZY)(?: +(?:LAZY|FUZZY|LAZY=FUZZY)){0,9}) *\)")
-_ATTRIBUTE = re.compile(rb"[A-Za-z0-9.]+")
+_ATTRIBUTE = re.compile(rb"[A-Za-z0-9.-]+")
 _PARTIAL = re.compile(rb"<([0-9]{1,19})\.([0-9]{1,19})>")  # number64 of RFC 9051 §9
 _PART = re.compile(rb"[1-9][0-9]{0,8}(?:\.[1-9][0-9]{0,8})*")
 

@@ -58,6 +58,7 @@ def _expanded(reading: _Reading, keys: Keys, inside: tuple[bytes, ...]) -> Keys:
         keys,
         key=mapped(keys.key, keys_of),
         has_modseq=keys.has_modseq or any(one.has_modseq for one in found.values()),
+        has_gmail=keys.has_gmail or any(one.has_gmail for one in found.values()),
         has_recent=keys.has_recent or any(one.has_recent for one in found.values()),
         has_numbers=keys.has_numbers or any(one.has_numbers for one in found.values()),
         count=keys.count + sum(one.count for one in found.values()),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from doocot.imap import extensions, limits, progress, untagged, updates
+from doocot.imap import extensions, gmail, limits, progress, untagged, updates
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
 from doocot.imap.filters import without_filters
 from doocot.imap.given import given_to
@@ -134,6 +134,8 @@ def found_rows(session: "ImapSession", args: Search) -> Generator[Step, Any, Int
     if args.options is not None and b"SAVE" in args.options:
         session.saved = ()  # what a search that is refused leaves, RFC 5182 §2.1
     understood(args)
+    if args.keys.has_gmail:
+        gmail.ready(session)
     if args.keys.has_modseq and b"CONDSTORE" not in session.enabled:
         session.enabled.add(b"CONDSTORE")
         yield b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % untagged.highest_modseq(view)
@@ -144,6 +146,8 @@ def allowed(session: "ImapSession", args: Search) -> None:
     """Raises Bad for what an extension took away when the client enabled it."""
     if args.charset and extensions.UTF8_ACCEPT in session.enabled:
         raise Bad(b"CHARSET is not used after ENABLE UTF8=ACCEPT: texts are in UTF-8.")  # RFC 6855 §3
+    if args.keys.has_gmail:
+        gmail.offered(session)
     if args.keys.has_recent and extensions.rev2(session):
         raise Bad(b"NEW, OLD and RECENT are no search keys of IMAP4rev2.")  # RFC 9051 §6.4.4
     if args.keys.has_numbers and extensions.uid_only(session):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from doocot.imap import gmail
 from doocot.imap.search_mimepart import mimepart
 from doocot.imap.search_reader import FOREVER, Reader
 from doocot.mailbox.search_tree import (
@@ -196,6 +197,10 @@ _WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[Reader], Key]]] = MappingProxyTy
         b"UIDBEFORE": lambda r: _uids(1, _uid_of(r) - 1),
         b"UNKEYWORD": lambda r: Not(_keyword(r)),
         b"YOUNGER": lambda r: Within(r.c.sp().nz_number(), True),
+        b"X-GM-LABELS": lambda r: gmail.label_key(gmail.label(r.c.sp())),
+        b"X-GM-MSGID": lambda r: gmail.message_key(r.c),
+        b"X-GM-RAW": lambda r: gmail.raw(r.text().decode("utf-8"), r.c.position),
+        b"X-GM-THRID": lambda r: gmail.thread_key(r.c),
     }
 )
 
@@ -219,6 +224,7 @@ def _key(r: Reader, depth: int) -> Key:
         r.has_recent |= name in _OF_RECENT
         return _FIXED[name]
     if name in _WITH_ARGUMENTS:
+        r.has_gmail |= name.startswith(b"X-GM-")
         return _WITH_ARGUMENTS[name](r)
     if name == b"MIMEPART":
         return MimePart(mimepart(r, depth + 1))
@@ -255,7 +261,7 @@ class Keys:
     """A search program. With `undecodable` a text is not in the charset that the client named.
 
     `has_recent`: it asks for \\Recent; `has_numbers`: it has sequence numbers, for which `$` does not count;
-    `count` is how many keys it has; `filters` the names of FILTER.
+    `count` is how many keys it has; `filters` the names of FILTER; `has_gmail`: it has keys of X-GM-EXT-1.
     """
 
     key: Key
@@ -265,10 +271,12 @@ class Keys:
     has_numbers: bool = False
     count: int = 0
     filters: tuple[bytes, ...] = ()
+    has_gmail: bool = False
 
 
 def parse_keys(c: Cursor, charset: str) -> Keys:
     """All keys to the end of the command; `charset` is one that `codec` gave."""
     r = Reader(c, charset)
     key = _keys(r, 0)
-    return Keys(key, r.undecodable, r.has_modseq, r.has_recent, r.has_numbers, r.keys, tuple(dict.fromkeys(r.filters)))
+    filters = tuple(dict.fromkeys(r.filters))
+    return Keys(key, r.undecodable, r.has_modseq, r.has_recent, r.has_numbers, r.keys, filters, r.has_gmail)

@@ -63,6 +63,7 @@ class Reader:
     has_recent: bool = False
     has_numbers: bool = False
     filters: list[bytes] = field(default_factory=list)
+    has_gmail: bool = False
 
     def text(self) -> bytes:
         """`SP astring` in UTF-8."""

@@ -1,9 +1,9 @@
 """STORE and UID STORE (RFC 3501 §6.4.6, UNCHANGEDSINCE RFC 7162 §3.1.3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from doocot.imap import flags, limits, untagged
+from doocot.imap import flags, gmail, limits, untagged
 from doocot.imap.command import Ok, Result, State, Steps, command
 from doocot.imap.sets import rows_of
 from doocot.mailbox import change
@@ -26,6 +26,7 @@ class Store:
     messages: NumSet
     change: FlagChange
     silent: bool
+    labels: tuple[str, ...] | None = None
 
     @classmethod
     def parse(cls, c: Cursor) -> "Store":
@@ -37,11 +38,14 @@ class Store:
             c.sp()
         operation = Operation.ADD if c.take(b"+") else Operation.REMOVE if c.take(b"-") else Operation.REPLACE
         item = c.keyword()
+        silent = item.endswith(b".SILENT")
+        if item in (b"X-GM-LABELS", b"X-GM-LABELS.SILENT"):
+            return cls(messages, FlagChange(operation, 0, frozenset(), since), silent, gmail.labels(c.sp()))
         if item not in (b"FLAGS", b"FLAGS.SILENT"):
             raise BadSyntax("FLAGS or FLAGS.SILENT was expected", c.position)
         words = c.sp().flags()
         bits, keywords = flags.parse_flags(words)
-        return cls(messages, FlagChange(operation, bits, keywords, since), item == b"FLAGS.SILENT")
+        return cls(messages, FlagChange(operation, bits, keywords, since), silent)
 
 
 def _unchanged_since(c: Cursor) -> int:
@@ -59,6 +63,8 @@ def store(session: "ImapSession", args: Store, by_uid: bool) -> Result:
     view = session.view
     assert view is not None
     change.writable(view)
+    if args.labels is not None:
+        args = replace(args, change=gmail.as_flags(session, args.labels, args.change))
     told = untagged.condstore(session) if args.change.unchanged_since is not None else b""
     rows, code = limits.newest(session, rows_of(session, args.messages, by_uid))
     if not rows:
@@ -70,6 +76,8 @@ def _store(session: "ImapSession", args: Store, by_uid: bool, rows: list[Range],
     view = session.view
     assert view is not None
     uids = uid_ranges(view.snapshot, rows)
+    if args.labels is not None and not args.silent:
+        return gmail.telling_labels(session, rows, _long(session, args, by_uid, uids, told))
     if sum(high - low for low, high in rows) <= change.INLINE:
         try:
             return _done(session, args, by_uid, change.set_flags(view, uids, args.change, wait=False), told)

@@ -1,10 +1,12 @@
-"""Columns of FETCH beyond those of RFC 3501: SAVEDATE (RFC 8514), object ids (RFC 8474), PREVIEW (RFC 8970)."""
+"""Columns of FETCH beyond those of RFC 3501: SAVEDATE (RFC 8514), object ids (RFC 8474), PREVIEW (RFC 8970), X-GM-*."""
 
 from collections.abc import Callable, Sequence
 
 from doocot.mailbox import facts
 from doocot.mailbox.fetch import Arguments, Column, date_time, fact_arguments
+from doocot.mailbox.labels import label_arguments
 from doocot.mailbox.view import View
+from doocot.message.objectid import number
 from doocot.store.index.facts import facts_of
 from doocot.store.index.messages import saved_dates
 from doocot.store.snapshot import Piece
@@ -17,7 +19,7 @@ def savedate_arguments(view: View, piece: Piece) -> Arguments:
     return [[date_time(known[uid]) if uid in known else b"NIL" for uid in uids]]
 
 
-def made_of(item: int, make: Callable[[bytes], bytes]) -> Callable[[View, Piece], Arguments]:
+def made_of(item: int, make: Callable[[bytes], bytes | int]) -> Callable[[View, Piece], Arguments]:
     """As `fact_arguments`, with what `make` gives for each Fact."""
     read = fact_arguments(item)
 
@@ -41,6 +43,11 @@ def where_known(item: int) -> Callable[[View, Piece], Arguments]:
 SAVEDATE = Column(b"SAVEDATE %b", savedate_arguments)
 EMAILID = Column(b"EMAILID (%b)", fact_arguments(facts.EMAILID))
 THREADID = Column(b"THREADID (%b)", made_of(facts.KEYS, facts.thread_of))
+
+
+MSGID = Column(b"X-GM-MSGID %d", made_of(facts.EMAILID, number))
+THRID = Column(b"X-GM-THRID %d", made_of(facts.KEYS, lambda packed: number(facts.thread_of(packed))))
+LABELS = Column(b"X-GM-LABELS (%b)", label_arguments)
 
 
 def preview(template: bytes, *, lazy: bool) -> Column:

@@ -14,6 +14,7 @@ import numpy as np
 from doocot.mailbox import search_columns as of
 from doocot.mailbox.ahead import WINDOW, Ahead, Compute, read_dates
 from doocot.mailbox.facts import LISTED
+from doocot.mailbox.labels import labels_of
 from doocot.mailbox.savedates import savedates
 from doocot.mailbox.search_columns import AnyColumn, NumberColumn, TextColumn, Turn, columns, texts_with
 from doocot.mailbox.search_parts import part_rows
@@ -33,6 +34,7 @@ from doocot.mailbox.search_tree import (
     Not,
     Numbers,
     Or,
+    OwnLabel,
     SaveDate,
     SentDate,
     Size,
@@ -231,6 +233,8 @@ def _vector(search: _Search, key: Key) -> Ints:
             return (dates >= limit if younger else dates <= limit) & (dates >= 0)
         case Size(low, high):
             return _between(column(snapshot, "size"), max(low, 0), high)
+        case OwnLabel(label):
+            return np.full(snapshot.count, labels_of(view).own.lower() == label.lower())
         case ModSeq(least):
             return column(snapshot, "modseq") >= least
         case SentDate(low, high):

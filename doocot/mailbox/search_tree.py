@@ -100,6 +100,13 @@ class ThreadId:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnLabel:
+    """`X-GM-LABELS` with a label that all messages of one mailbox have, as `\\Inbox`."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """`HEADER name text`: lower-case name. An empty text asks whether the field is there."""
 
@@ -178,6 +185,7 @@ Key: TypeAlias = (
     | ModSeq
     | EmailId
     | ThreadId
+    | OwnLabel
     | Header
     | Addresses
     | Subject

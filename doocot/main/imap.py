@@ -45,6 +45,7 @@ def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
         idle_notify=float(settings.imap_idle_notify_interval),
         idle_check=float(settings.mailbox_idle_check_interval),
         literal_minus=settings.imap_literal_minus,
+        gmail=settings.doocot_gmail_extensions,
         message_limit=settings.doocot_imap_message_limit,
         save_limit=settings.doocot_imap_save_limit,
         deflate_level=_deflate_level(settings),

@@ -305,6 +305,7 @@ def imap_offers(user: str, *, tls: bool) -> list[str]:
         auth=AuthSettings(mechanisms=tuple(MECHANISMS)),
         starttls=True,
         literal_minus=False,
+        gmail=False,
         append_limit=SIZE.parse(limit),
         metadata=Rules(),
         message_limit=0,
