@@ -57,6 +57,7 @@ def of_others(session: "ImapSession", notify: Notify) -> Generator[Step, Any, bo
     found = touched(root, notify.position)
     if found is None:
         session.notify = Notify()  # RFC 5465 §5.8
+        mail.unwatch()
         yield OVERFLOW
         return True
     notify.position = found.position

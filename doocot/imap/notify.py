@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
 MAX_GROUPS: Final = 100
+WATCHED: Final = 50  # folders that the kernel tells of, for one session
 MAX_NAMES: Final = 1000  # of all groups together
 SELECTED, DELAYED = b"SELECTED", b"SELECTED-DELAYED"
 OTHERS: Final = frozenset((registration.PERSONAL, registration.INBOXES, registration.SUBSCRIBED, SUBTREE, MAILBOXES))
@@ -149,6 +150,8 @@ def notify(session: "ImapSession", args: Request, by_uid: bool) -> Result:
     supported = _SUPPORTED if session.context.metadata is None else _SUPPORTED + _OF_METADATA
     if any(not group.events <= frozenset(supported) for group in args.groups):
         raise No(b"Unsupported NOTIFY events.", b"BADEVENT (%b)" % b" ".join(supported))
+    assert session.mail is not None
+    session.mail.unwatch()
     if not args.groups:
         session.notify = Notify()
         return Ok(b"NOTIFY completed.")
@@ -164,19 +167,26 @@ def _set(session: "ImapSession", args: Request) -> Steps:
     if new.groups:
         new.checked = changed(root, -1)
         new.position = happened.position_now(root)
-        new.seen = yield Job(lambda: _begin(mail, new))
+        new.seen, names = yield Job(lambda: _begin(mail, new))
         new.look_at = context.now() + context.idle_check
         if args.status:
             yield from _statuses(session, new)
+        for name in names:
+            if mail.watch(name):
+                yield MORE  # the kernel may take a millisecond where it knows many files of the folder
     session.notify = new
     return Ok(b"NOTIFY completed.")
 
 
-def _begin(mail: Mail, new: Notify) -> Seen:
-    """The mailboxes as they are, and those of their folders that are looked at now and then. Blocking."""
+def _begin(mail: Mail, new: Notify) -> tuple[Seen, list[str]]:
+    """The mailboxes as they are, and those of their folders that are watched. Blocking.
+
+    All of which message events are asked for are looked at now and then, the first of them are watched by the kernel.
+    """
     found = happened.seen(mail)
-    new.folders.begin(mail.opened.root, registration.watched(new.groups, found))
-    return found
+    names = registration.watched(new.groups, found)
+    new.folders.begin(mail.opened.root, names)
+    return found, names[:WATCHED]
 
 
 def _selected(args: Request) -> Selected:
@@ -211,7 +221,7 @@ def _statuses(session: "ImapSession", new: Notify) -> Steps:
     """STATUS of each mailbox of which message events are wanted, but the selected one (RFC 5465 §3.1)."""
     assert new.seen is not None
     selected = session.view.live.row.name if session.view is not None else ""
-    for number, (name, entry) in enumerate(sorted(new.seen.by_index.items()), 1):
+    for number, (name, entry) in enumerate(new.seen.by_index.items(), 1):
         events = registration.wanted(new.groups, entry) & MESSAGE_EVENTS
         if not events or name == selected:
             continue

@@ -62,7 +62,11 @@ def seen(mail: "Mail") -> Seen:
     """The mailboxes as they are now. Blocking."""
     with disk_errors(mail.opened.root.path):
         now = listing(mail)
-    return Seen(now, {entry.index: entry for entry in reversed(now.entries.values()) if entry.exists})
+    by_index: dict[str, Entry] = {}
+    for entry in now.entries.values():
+        if entry.exists:
+            by_index.setdefault(entry.index, entry)
+    return Seen(now, by_index)
 
 
 def position_now(root: Root) -> int:

@@ -31,6 +31,11 @@ def _nobody_watches(root: Root, row: MailboxRow) -> None:
     """Other programs' changes are noticed at the next SELECT."""
 
 
+def _no_room(root: Root, row: MailboxRow) -> bool:
+    """Nor are others noticed at once."""
+    return False
+
+
 @dataclass(slots=True)
 class OpenRoot:
     """A root, the mailboxes of it that views are open on, and how many users hold it."""
@@ -61,6 +66,10 @@ class Roots:
     names: NameMaker = field(default_factory=name_maker)
     watch: Watch = _nobody_watches
     unwatch: Watch = _nobody_watches
+    watch_further: Callable[[Root, MailboxRow], bool] = (
+        _no_room  # where nobody has the mailbox selected, while there is room
+    )
+    unwatch_further: Watch = _nobody_watches
     _open: "OrderedDict[Location, OpenRoot]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -155,10 +164,10 @@ def open_view(
 def close_view(opened: OpenRoot, view: View) -> None:
     """The view is not used any more. The columns of the last mailboxes stay, for the next SELECT."""
     mailbox = view.live.row.id
+    opened.unwatch(opened.root, view.live.row)
     opened.views[mailbox] -= 1
     if opened.views[mailbox]:
         return
-    opened.unwatch(opened.root, view.live.row)
     del opened.views[mailbox]
     unused = [number for number in opened.lives if number not in opened.views]
     for number in unused[: max(len(unused) - KEPT, 0)]:

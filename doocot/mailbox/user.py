@@ -28,11 +28,30 @@ class Mail:
     opened: OpenRoot
     views: list[View] = field(default_factory=list)
     spaces: tuple[Space, ...] = DEFAULT
+    watched: list[MailboxRow] = field(default_factory=list)
+
+    def watch(self, name: str) -> bool:
+        """Watches the folder of a mailbox that is not selected for what other programs do there, until `unwatch`.
+
+        False when the index does not know it yet, or too many are watched already. Perhaps a millisecond.
+        """
+        row = mailbox_row(self, name)
+        if row is None or not self.roots.watch_further(self.opened.root, row):
+            return False
+        self.watched.append(row)
+        return True
+
+    def unwatch(self) -> None:
+        """No more of those."""
+        for row in self.watched:
+            self.roots.unwatch_further(self.opened.root, row)
+        self.watched.clear()
 
     def close(self, view: View | None = None) -> None:
         """Gives the root back (and a view that is still open)."""
         if view is not None:
             close_view(self.opened, view)
+        self.unwatch()
         self.roots.release(self.opened)
 
 

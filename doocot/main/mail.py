@@ -177,4 +177,5 @@ def make_mail(
     services = MailServices(loop, events, roots)
     services.watches = watches = Watches(loop, services.trouble, roots.hold, roots.release)
     roots.watch, roots.unwatch = watches.opened, watches.closed
+    roots.watch_further, roots.unwatch_further = watches.opened_further, watches.closed_further
     return services

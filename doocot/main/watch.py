@@ -1,4 +1,4 @@
-"""Other programs' changes in selected folders, noticed by inotify while somebody looks at them.
+"""Other programs' changes in folders, noticed by inotify while somebody has them selected, or wants to hear of them.
 
 Our own files cause events too (deliveries, settling), here and in other workers. So what an event says is compared with
 the index, some time after it came, when what caused it has been committed: a name that the index explains is ours. Only
@@ -25,13 +25,14 @@ PATIENCE: Final = 5.0  # seconds after which it is looked at all the same
 MANY: Final = 64  # names: more is a bulk command under way, whose commit may be far off
 # Names that are kept, some 200 bytes each. To explain more takes about as long as a rescan of 50,000 messages.
 MOST: Final = 20_000
+FURTHER: Final = 1000  # folders that nobody has selected: the kernel has a limit for all of a user's processes
 
 Trouble = Callable[[Root, BaseException], None]
 
 
 @dataclass(slots=True)
 class _Folder:
-    """One selected mailbox: how many views, its watches, and the names with events that were not looked at yet.
+    """One watched mailbox: for how many views, its watches, and the names with events that were not looked at yet.
 
     `lost` says that there were others, and only a rescan tells what happened to them.
     """
@@ -58,6 +59,7 @@ class Watches:
     _inotify: Inotify | None = None
     _folders: dict[tuple[str, int], _Folder] = field(default_factory=dict)
     _by_watch: dict[int, _Folder] = field(default_factory=dict)
+    _further: int = 0
 
     def opened(self, root: Root, row: MailboxRow) -> None:
         """A view was opened on this mailbox."""
@@ -69,9 +71,15 @@ class Watches:
         folder.views += 1
 
     def closed(self, root: Root, row: MailboxRow) -> None:
-        """The last view of this mailbox was closed."""
-        folder = self._folders.pop((root.path, row.id), None)
-        if folder is None or self._inotify is None:
+        """A view of this mailbox was closed."""
+        folder = self._folders.get((root.path, row.id))
+        if folder is None:
+            return
+        folder.views -= 1
+        if folder.views:
+            return
+        del self._folders[root.path, row.id]
+        if self._inotify is None:
             return
         if folder.timer is not None:
             folder.timer.cancel()
@@ -79,6 +87,19 @@ class Watches:
         for watch in folder.watches:
             self._by_watch.pop(watch, None)
             self._inotify.unwatch(watch)
+
+    def opened_further(self, root: Root, row: MailboxRow) -> bool:
+        """As `opened`, for who wants to hear of a mailbox without a view; False when there are too many of those."""
+        if self._further >= FURTHER:
+            return False
+        self._further += 1
+        self.opened(root, row)
+        return True
+
+    def closed_further(self, root: Root, row: MailboxRow) -> None:
+        """As `closed`, after `opened_further`."""
+        self._further -= 1
+        self.closed(root, row)
 
     def close(self) -> None:
         """At the end of the worker."""

@@ -8,6 +8,7 @@ import pytest
 from harness import Client, House
 
 from doocot.imap import registration
+from doocot.store.index.mailboxes import MailboxRow
 from doocot.wire.flow import Idle
 from tests.transcripts.runner import standard_message
 
@@ -299,3 +300,27 @@ def test_a_crash_over_it_ends_it(two: Two, monkeypatch: pytest.MonkeyPatch) -> N
     assert registration.OVERFLOW in answer
     assert two.listener.session.pending is None
     assert two.listener.command(b"NOOP") == [b"TAG OK NOOP completed."]
+
+
+def test_folders_are_watched_until_it_ends(two: Two) -> None:
+    watching: list[str] = []
+
+    def further(_: object, row: MailboxRow) -> bool:
+        watching.append(row.name)
+        return True
+
+    two.house.roots.watch_further = further
+    two.house.roots.unwatch_further = lambda _, row: watching.remove(row.name)
+    two.does(b"CREATE a", b"CREATE b")
+    two.listener.command(b"EXAMINE INBOX")
+    ask(two.listener, b"SET (personal (MessageNew MessageExpunge))")
+    assert watching == ["INBOX", "a", "b"]
+    ask(two.listener, b"SET (mailboxes b (MessageNew MessageExpunge)) (mailboxes a (MailboxName))")
+    assert watching == ["b"]
+    two.listener.command(b"NOTIFY SET (mailboxes b (Nonsense))")
+    assert watching == ["b"]
+    two.listener.session.lost()
+    assert watching == []
+    ask(two.other, b"SET (mailboxes a (MessageNew MessageExpunge))")
+    ask(two.other, b"NONE")
+    assert watching == []

@@ -243,3 +243,31 @@ def test_a_name_that_no_message_has_costs_no_rescan(watched: Watched, name: byte
         pass
     watched.loop.turn()
     assert watched.rescans == []
+
+
+def test_a_folder_is_watched_until_the_last_who_looks_at_it_leaves(watched: Watched) -> None:
+    loop, root, row = watched.loop, watched.house.root, watched.house.row()
+    watched.watches.opened(root, row)
+    assert watched.watches.opened_further(root, row)
+    watched.watches.closed(root, row)
+    watched.watches.closed(root, row)
+    (watched.cur / "1.other:2,S").write_bytes(text_of("theirs"))
+    loop.read()
+    loop.look()
+    loop.finish()
+    assert watched.indexed() == COUNT + 1
+    watched.watches.closed_further(root, row)
+    (watched.cur / "2.other:2,S").write_bytes(text_of("theirs too"))
+    loop.read()
+    assert [timer for timer in loop.timers if not timer.cancelled] == []
+
+
+def test_folders_that_nobody_has_selected_are_watched_while_there_is_room(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "FURTHER", 1)
+    root, row = watched.house.root, watched.house.row()
+    assert watched.watches.opened_further(root, row)
+    assert not watched.watches.opened_further(root, row)
+    watched.watches.closed_further(root, row)
+    assert watched.watches.opened_further(root, row)
