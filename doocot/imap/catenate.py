@@ -158,4 +158,4 @@ def excerpt(url: ImapUrl) -> Excerpt:
 def _bad_url(url: Url, text: str) -> No:
     """`badurl-response-code = "BADURL" SP url-resp-text`: the URL again, without what ends the code or the line."""
     shown = bytes(byte if byte not in b"\0\r\n]\\" else ord("?") for byte in url.text)
-    return No(f"{text}.".encode(), b"BADURL " + shown)
+    return No(f"{text}.".encode(), b"BADURL " + shown if shown else None)

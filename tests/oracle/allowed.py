@@ -241,6 +241,20 @@ ALLOWED: tuple[Difference, ...] = (
     ),
     # Extensions and the time before a login.
     Difference(
+        rb"APPEND INBOX CATENATE \(URL (/?INBOX|/INBOX\?SEEN|/INBOX/;UID=1/;SECTION=x)\)",
+        rb"\ATAG NO \[BADURL .*\]\Z",
+        rb"TAG NO",
+        "RFC 4469 §4.1: BADURL says which of the URLs it is that cannot be taken",
+    ),
+    Difference(
+        rb"(?s)APPEND INBOX CATENATE \(URL /INBOX;.*|FETCH 11:\* \(FLAGS RFC822\.SIZE BODY\.PEEK\[\]\)",
+        rb"\A\* BAD\Z",
+        DROPPED,
+        "RFC 4469 §3: after a message of CATENATE others may follow; Dovecot takes what stands behind the second or a "
+        "refused one for a command",
+    ),
+    Difference(rb"GENURLAUTH", WHOLE, DROPPED, "RFC 4467 §9: GENURLAUTH has at least one URL with its mechanism"),
+    Difference(
         rb"ENABLE|ENABLE CONDSTORE",
         WHOLE,
         DROPPED,

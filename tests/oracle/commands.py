@@ -555,11 +555,55 @@ TWO_SESSIONS = (
     *((0, "UID FETCH 1:* (FLAGS)"), (0, "NOOP"), (1, "SELECT INBOX"), (0, "CREATE other"), (1, 'LIST "" *')),
     *((0, "COPY 1:* other"), (1, "STATUS other (MESSAGES UIDNEXT)"), (1, "DELETE other"), (0, "SELECT other")),
 )
+URLS_OF_NOTHING = (
+    *(
+        b";UID=99",
+        b"/nosuch/;UID=1",
+        b"/INBOX",
+        b"/",
+        b'""',
+        b"/INBOX;UIDVALIDITY=7/;UID=1",
+        b"/INBOX/;UID=0",
+        b"INBOX",
+    ),
+    *(
+        b"imap://localhost/INBOX/;UID=1",
+        b"/INBOX/;UID=1/;SECTION=x",
+        b"/INBOX/;UID=1;URLAUTH=anonymous",
+        b"/INBOX?SEEN",
+    ),
+    *(
+        b'"/INBOX/;UID=1/;PARTIAL=x"',
+        b"/INBOX/;UID=4294967296",
+        b"http://localhost/",
+        b"//h/INBOX/;UID=1",
+    ),
+)
 MORE_APPENDS = (
     *(b"APPEND INBOX () {3+}\r\na\r\n", b"APPEND INBOX ~{3+}\r\na\0b", b"APPEND {5+}\r\nINBOX {1+}\r\na"),
     b'APPEND INBOX "12-Feb-2024 23:59:59 +1400" {3+}\r\na\r\n',
     b'APPEND INBOX " 1-Jan-1970 00:00:00 +0000" {1+}\r\na',
     *(b"FETCH 11:* (FLAGS RFC822.SIZE BODY.PEEK[])", b"FETCH 14:* (INTERNALDATE)", b"STATUS INBOX (MESSAGES UIDNEXT)"),
+)
+CATENATES = (
+    *(
+        b"APPEND INBOX CATENATE (URL /INBOX/;UID=1)",
+        b'APPEND INBOX CATENATE (URL ";UID=2/;SECTION=HEADER" TEXT {1+}\r\nx)',
+    ),
+    b"APPEND INBOX (\\Seen) CATENATE (TEXT {14+}\r\nSubject: a\r\n\r\n URL ;UID=3/;SECTION=TEXT TEXT {3+}\r\nb\r\n)",
+    b'APPEND INBOX CATENATE (URL ";UID=4/;SECTION=HEADER.FIELDS%20(From%20%22Subject%22)" URL ";UID=4/;section=1")',
+    b"APPEND INBOX CATENATE (URL ;UID=1/;SECTION=1.MIME URL ;UID=1/;SECTION=HEADER.FIELDS.NOT%20(Date))",
+    b"APPEND INBOX CATENATE (URL /INBOX;UIDVALIDITY=1708000000/;UID=1) {5+}\r\na\r\n\r\n CATENATE (TEXT {3+}\r\nb\r\n)",
+    *(b"APPEND INBOX CATENATE (URL %b)" % url for url in URLS_OF_NOTHING),
+    b"APPEND INBOX CATENATE (TEXT x)",
+    *(b"FETCH 11:* (FLAGS RFC822.SIZE BODY.PEEK[])", b"STATUS INBOX (MESSAGES UNSEEN UIDNEXT)", b"FETCH 1:3 (FLAGS)"),
+)
+URLAUTHS = (
+    *(b"GENURLAUTH", b"GENURLAUTH x", b"GENURLAUTH imap://nobody@localhost/INBOX/;UID=1;URLAUTH=anonymous INTERNAL"),
+    *(b"GENURLAUTH /INBOX/;UID=1;URLAUTH=anonymous INTERNAL", b"GENURLAUTH imap://localhost/INBOX INTERNAL"),
+    *(b"URLFETCH", b"URLFETCH (", b"URLFETCH ()", b"URLFETCH (x NOSUCH)", b"URLFETCH (x BODY BINARY)"),
+    *(b"RESETKEY", b"RESETKEY INBOX", b"RESETKEY INBOX INTERNAL", b"RESETKEY INBOX NOSUCH", b"RESETKEY nosuch"),
+    *(b"URLFETCH imap://localhost/INBOX", b"URLFETCH x y"),
 )
 BAD_APPENDS = (
     *(b'APPEND INBOX "32-Feb-2024 01:02:03 +0100" {3+}\r\na\r\n', b'APPEND INBOX "x" {3+}\r\na\r\n'),

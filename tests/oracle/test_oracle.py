@@ -282,9 +282,9 @@ def test_oracle_status(named: Both, line: bytes) -> None:
     "script",
     [
         *(commands.STORES, commands.COPIES, commands.MAILBOX_CHANGES, commands.APPENDS, commands.MORE_APPENDS),
-        *(commands.MODSEQS, commands.RESYNCS, commands.METADATA),
+        *(commands.MODSEQS, commands.RESYNCS, commands.METADATA, commands.CATENATES, commands.URLAUTHS),
     ],
-    ids=["store", "copy", "mailboxes", "append", "append-more", "modseq", "resync", "metadata"],
+    ids=["store", "copy", "mailboxes", "append", "append-more", "modseq", "resync", "metadata", "catenate", "urlauth"],
 )
 def test_oracle_script(fresh: Both, script: Sequence[str | bytes]) -> None:
     failed = []
