@@ -143,6 +143,17 @@ def test_uidonly_a_large_message_is_streamed_with_its_uid(house: House) -> None:
     assert answer == begin + large + b" FLAGS (\\Recent))\r\na OK Fetch completed.\r\n"
 
 
+def test_uidonly_converted_begins_with_the_uid(house: House) -> None:
+    one = client(house, b"UIDONLY")
+    for _ in range(3):
+        append(one)
+    ok(one, b"SELECT INBOX")
+    ok(one, b"UID STORE 1 +FLAGS.SILENT (\\Deleted)")
+    ok(one, b"EXPUNGE")
+    told = ok(one, b'UID CONVERT 3 ("text/plain" ("charset" "utf-8")) BINARY[1]')
+    assert told[0].startswith(b'* 3 CONVERTED (TAG "t8") (UID 3 BINARY[1] '), told
+
+
 def old_name(words: bytes, name: bytes, given: bytes) -> list[bytes]:
     return [b'* LIST (%b) "." "%b" ("OLDNAME" ("%b"))' % (words, name, given)]
 
