@@ -59,6 +59,7 @@ LOGGED_IN: Final = (
     b"CONVERT",
     b"UNAUTHENTICATE",
     b"WITHIN",
+    b"SEARCH=FUZZY",
     b"SEARCH=MIMEPART",
     b"I18NLEVEL=1",
     b"I18NLEVEL=2",

@@ -11,7 +11,7 @@ from doocot.imap.command import No
 from doocot.imap.search_keys import Keys, parse_keys
 from doocot.imap.search_reader import MAX_KEYS, charset_of, codec
 from doocot.mailbox import metadata
-from doocot.mailbox.search_tree import Filter, Key, mapped
+from doocot.mailbox.search_tree import Filter, Key, fuzzied, mapped
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.flow import Job, Step
 
@@ -52,7 +52,7 @@ def _expanded(reading: _Reading, keys: Keys, inside: tuple[bytes, ...]) -> Keys:
         reading.keys += found[one.name].count
         if reading.keys > MAX_KEYS:
             raise No(b"With its filters the search has more than %d keys." % MAX_KEYS, b"LIMIT")
-        return found[one.name].key
+        return fuzzied(found[one.name].key) if one.fuzzy else found[one.name].key
 
     return replace(
         keys,
@@ -60,6 +60,7 @@ def _expanded(reading: _Reading, keys: Keys, inside: tuple[bytes, ...]) -> Keys:
         has_modseq=keys.has_modseq or any(one.has_modseq for one in found.values()),
         has_gmail=keys.has_gmail or any(one.has_gmail for one in found.values()),
         has_recent=keys.has_recent or any(one.has_recent for one in found.values()),
+        has_fuzzy=keys.has_fuzzy or any(one.has_fuzzy for one in found.values()),
         has_numbers=keys.has_numbers or any(one.has_numbers for one in found.values()),
         count=keys.count + sum(one.count for one in found.values()),
         filters=(),

@@ -23,10 +23,9 @@ from doocot.imap.search_reader import charset_of, takes
 from doocot.mailbox.listing import Entry, Listing, listing
 from doocot.mailbox.namespaces import Type
 from doocot.mailbox.places import forms
-from doocot.mailbox.search import matching
+from doocot.mailbox.search import Scored, scored
 from doocot.mailbox.user import deselect, select
 from doocot.mailbox.view import View
-from doocot.store.snapshot import Ints
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.flow import MORE, Job, Step
 from doocot.wire.respond import mailbox
@@ -131,10 +130,10 @@ def _selected(session: "ImapSession", args: Search) -> Generator[Step, Any, None
     """The selected mailbox, as the client knows it."""
     view, given = session.view, given_to(session)
     assert view is not None
-    rows = yield from _found(session, view, args)
+    rows, scores = yield from _found(session, view, args)
     correlators = _correlators(session, view, session.mailbox)
     if len(rows):
-        yield esearch(view, args, True, rows, correlators)
+        yield esearch(view, args, True, rows, scores, correlators)
     if args.options is None:
         return
     if b"SAVE" in args.options:
@@ -148,21 +147,21 @@ def _other(session: "ImapSession", args: Search, name: str) -> Generator[Step, A
     assert mail is not None
     view = yield from select(mail, name, read_only=True)
     try:
-        rows = yield from _found(session, view, args)
+        rows, scores = yield from _found(session, view, args)
         if len(rows):
-            yield esearch(view, args, True, rows, _correlators(session, view, name))
+            yield esearch(view, args, True, rows, scores, _correlators(session, view, name))
     finally:
         session.progress = None
         deselect(mail, view)
 
 
-def _found(session: "ImapSession", view: View, args: Search) -> Generator[Step, Any, Ints]:
+def _found(session: "ImapSession", view: View, args: Search) -> Scored:
     """`$` is of the selected mailbox: elsewhere it stands for nothing."""
     progress.begin(session, view)
     given = given_to(session)
     if view is not session.view:
         given = replace(given, saved=())
-    return (yield from matching(view, args.keys.key, given))
+    return (yield from scored(view, args.keys.key, given))
 
 
 def _correlators(session: "ImapSession", view: View, name: str) -> bytes:

@@ -1,9 +1,9 @@
 """SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4) with ESEARCH (RFC 4731), SEARCHRES (RFC 5182), PARTIAL (RFC
 9394), CONTEXT=SEARCH (RFC 5267) and MODSEQ (RFC 7162 §3.1.5)."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,18 +14,17 @@ from doocot.imap.given import given_to
 from doocot.imap.partial import Partial, partial_range
 from doocot.imap.search_keys import Keys, parse_keys
 from doocot.imap.search_reader import charset_of, codec, takes
-from doocot.mailbox.search import matching
+from doocot.mailbox.search import Scored, scored
 from doocot.mailbox.view import View
 from doocot.store.index.messages import Range
 from doocot.store.snapshot import Ints, column
 from doocot.wire.cursor import BadSyntax, Cursor
-from doocot.wire.flow import Step
 from doocot.wire.numset import format_in_order, format_list, format_numbers
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
-OPTIONS: Final = frozenset((b"MIN", b"MAX", b"COUNT", b"ALL", b"SAVE", b"PARTIAL", b"CONTEXT", b"UPDATE"))
+OPTIONS: Final = frozenset((b"MIN", b"MAX", b"COUNT", b"ALL", b"SAVE", b"PARTIAL", b"CONTEXT", b"UPDATE", b"RELEVANCY"))
 _SAVE: Final = frozenset((b"SAVE",))
 _ALL: Final = frozenset((b"ALL",))
 
@@ -100,7 +99,7 @@ def _options(c: Cursor) -> Returned:
 
     options = frozenset(c.paren_list(option, empty=True))
     if not options <= OPTIONS:
-        raise BadSyntax("RETURN takes MIN, MAX, COUNT, ALL, PARTIAL, SAVE, UPDATE and CONTEXT", begin)
+        raise BadSyntax("RETURN takes MIN, MAX, COUNT, ALL, PARTIAL, SAVE, UPDATE, CONTEXT and RELEVANCY", begin)
     if len(ranges) > 1 or (ranges and b"ALL" in options):
         raise BadSyntax("RETURN takes one PARTIAL or ALL", begin)  # RFC 9394 §3.1
     options -= {b"CONTEXT"}  # "servers MAY ignore this return option", RFC 5267 §4.2: columns are kept for every search
@@ -117,15 +116,15 @@ def _search(session: "ImapSession", args: Search, by_uid: bool) -> Steps:
     given = given_to(session)
     args = replace(args, keys=(yield from without_filters(session, args.keys)))
     args, code = limits.searched(session, args)
-    rows = yield from found_rows(session, args)
-    data = answer(session, args, by_uid, rows)
+    rows, scores = yield from found_rows(session, args)
+    data = answer(session, args, by_uid, rows, scores)
     if args.options is not None and b"UPDATE" in args.options:
         data += updates.begin(session, args.keys.key, given, rows, by_uid)
     return Ok(b"Search completed.", code, data)
 
 
-def found_rows(session: "ImapSession", args: Search) -> Generator[Step, Any, Ints]:
-    """Steps that give the rows of the program, ascending; No when its texts cannot be understood."""
+def found_rows(session: "ImapSession", args: Search) -> Scored:
+    """Steps to what `mailbox.search.scored` gives for the program; No when its texts cannot be understood."""
     view = session.view
     assert view is not None
     allowed(session, args)
@@ -139,7 +138,7 @@ def found_rows(session: "ImapSession", args: Search) -> Generator[Step, Any, Int
     if args.keys.has_modseq and b"CONDSTORE" not in session.enabled:
         session.enabled.add(b"CONDSTORE")
         yield b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % untagged.highest_modseq(view)
-    return (yield from matching(view, args.keys.key, given))
+    return (yield from scored(view, args.keys.key, given))
 
 
 def allowed(session: "ImapSession", args: Search) -> None:
@@ -150,6 +149,8 @@ def allowed(session: "ImapSession", args: Search) -> None:
         gmail.offered(session)
     if args.keys.has_recent and extensions.rev2(session):
         raise Bad(b"NEW, OLD and RECENT are no search keys of IMAP4rev2.")  # RFC 9051 §6.4.4
+    if args.options is not None and b"RELEVANCY" in args.options and not args.keys.has_fuzzy:
+        raise Bad(b"RELEVANCY is told of FUZZY searches only.")  # RFC 6203 §4
     if args.keys.has_numbers and extensions.uid_only(session):
         raise Bad(b"Sequence numbers are not used after ENABLE UIDONLY: say UID.", b"UIDREQUIRED")  # RFC 9586 §3.5
 
@@ -160,7 +161,9 @@ def understood(args: Search) -> None:
         raise No(b"Unknown charset" if not args.known else b"A text is not in its charset", b"BADCHARSET")
 
 
-def answer(session: "ImapSession", args: Search, by_uid: bool, rows: Ints, word: bytes = b"SEARCH") -> bytes:
+def answer(
+    session: "ImapSession", args: Search, by_uid: bool, rows: Ints, scores: Ints | None, word: bytes = b"SEARCH"
+) -> bytes:
     """The untagged response: the rows in the order in which they are; what is to be saved is."""
     view = session.view
     assert view is not None
@@ -175,7 +178,7 @@ def answer(session: "ImapSession", args: Search, by_uid: bool, rows: Ints, word:
     if b"SAVE" in args.options:
         save(session, args, rows)
     numbers = format_numbers if word == b"SEARCH" else format_in_order
-    return esearch(view, args, by_uid, rows, b'TAG "%b"' % session.tag, numbers)
+    return esearch(view, args, by_uid, rows, scores, b'TAG "%b"' % session.tag, numbers)
 
 
 def save(session: "ImapSession", args: Search, rows: Ints) -> None:
@@ -217,6 +220,7 @@ def esearch(
     args: Search,
     by_uid: bool,
     rows: Ints,
+    scores: Ints | None,
     correlators: bytes,
     numbers: Callable[[Ints], bytes] = format_numbers,
 ) -> bytes:
@@ -238,6 +242,9 @@ def esearch(
             words.append(b"ALL " + numbers(found))
     if args.partial is not None:
         words.append(b"PARTIAL (%b %b)" % (args.partial.text, numbers(_part(args.partial, found)) or b"NIL"))
+    if b"RELEVANCY" in options:
+        told = _part(args.partial, rows) if args.partial is not None else rows
+        words.append(b"RELEVANCY (%b)" % format_list(np.full(len(told), 100) if scores is None else scores[told]))
     if b"COUNT" in options:
         words.append(b"COUNT %d" % len(found))
     if args.keys.has_modseq and len(rows):

@@ -31,6 +31,7 @@ from doocot.mailbox.search_tree import (
     Text,
     ThreadId,
     Within,
+    fuzzied,
 )
 from doocot.mailbox.view import RECENT
 from doocot.message.objectid import is_objectid
@@ -228,6 +229,10 @@ def _key(r: Reader, depth: int) -> Key:
         return _WITH_ARGUMENTS[name](r)
     if name == b"MIMEPART":
         return MimePart(mimepart(r, depth + 1))
+    if name == b"FUZZY":
+        c.sp()
+        r.has_fuzzy = True
+        return fuzzied(_key(r, depth + 1))
     if name == b"NOT":
         c.sp()
         return Not(_key(r, depth + 1))
@@ -261,7 +266,8 @@ class Keys:
     """A search program. With `undecodable` a text is not in the charset that the client named.
 
     `has_recent`: it asks for \\Recent; `has_numbers`: it has sequence numbers, for which `$` does not count;
-    `count` is how many keys it has; `filters` the names of FILTER; `has_gmail`: it has keys of X-GM-EXT-1.
+    `has_fuzzy`: it has FUZZY; `count` is how many keys it has; `filters` the names of FILTER; `has_gmail`: it has keys
+    of X-GM-EXT-1.
     """
 
     key: Key
@@ -269,6 +275,7 @@ class Keys:
     has_modseq: bool
     has_recent: bool = False
     has_numbers: bool = False
+    has_fuzzy: bool = False
     count: int = 0
     filters: tuple[bytes, ...] = ()
     has_gmail: bool = False
@@ -279,4 +286,14 @@ def parse_keys(c: Cursor, charset: str) -> Keys:
     r = Reader(c, charset)
     key = _keys(r, 0)
     filters = tuple(dict.fromkeys(r.filters))
-    return Keys(key, r.undecodable, r.has_modseq, r.has_recent, r.has_numbers, r.keys, filters, r.has_gmail)
+    return Keys(
+        key,
+        r.undecodable,
+        r.has_modseq,
+        r.has_recent,
+        r.has_numbers,
+        r.has_fuzzy,
+        r.keys,
+        filters,
+        r.has_gmail,
+    )

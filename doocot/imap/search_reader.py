@@ -62,6 +62,7 @@ class Reader:
     has_modseq: bool = False
     has_recent: bool = False
     has_numbers: bool = False
+    has_fuzzy: bool = False
     filters: list[bytes] = field(default_factory=list)
     has_gmail: bool = False
 

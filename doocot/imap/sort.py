@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from doocot.imap import limits, updates
-from doocot.imap.command import Ok, Result, State, Steps, command
+from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.imap.filters import without_filters
 from doocot.imap.given import given_to
 from doocot.imap.search import Search, answer, criteria, found_rows, return_options
-from doocot.mailbox.sort import INLINE, KEYS, Criterion, in_order
+from doocot.mailbox.sort import INLINE, KEYS, RELEVANCY, Criterion, in_order
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.flow import MORE, Job
 
@@ -63,13 +63,18 @@ def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
     given, options = given_to(session), args.program.options
     program = replace(args.program, keys=(yield from without_filters(session, args.program.keys)))
     limits.check_searched(session, program)
-    rows = yield from found_rows(session, program)
-    rows = yield from in_order(view, rows, args.order, given)
+    by_relevancy = any(one.key == RELEVANCY for one in args.order)
+    if by_relevancy and not program.keys.has_fuzzy:
+        raise Bad(b"RELEVANCY is a sort key for FUZZY searches only.")  # RFC 6203 §6
+    rows, scores = yield from found_rows(session, program)
+    rows = yield from in_order(view, rows, args.order, given, scores)
     yield MORE
     if len(rows) <= INLINE:
-        data = answer(session, program, by_uid, rows, b"SORT")
+        data = answer(session, program, by_uid, rows, scores, b"SORT")
     else:
-        data = yield Job(lambda: answer(session, program, by_uid, rows, b"SORT"))
-    if options is not None and b"UPDATE" in options:
+        data = yield Job(lambda: answer(session, program, by_uid, rows, scores, b"SORT"))
+    if options is not None and b"UPDATE" in options and by_relevancy:
+        data += updates.refused(session, b"An order by relevancy is not kept up to date.")
+    elif options is not None and b"UPDATE" in options:
         data += updates.begin(session, program.keys.key, given, rows, by_uid, args.order)
     return Ok(b"Sort completed.", data=data)

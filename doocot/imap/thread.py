@@ -45,6 +45,6 @@ def _thread(session: "ImapSession", args: Thread, by_uid: bool) -> Steps:
     assert view is not None
     program = replace(args.program, keys=(yield from without_filters(session, args.program.keys)))
     limits.check_searched(session, program)
-    rows = yield from found_rows(session, program)
+    rows, _ = yield from found_rows(session, program)
     found = yield from threads(view, args.algorithm, rows, by_uid, given_to(session))
     return Ok(b"Thread completed.", data=b"* THREAD %b\r\n" % found)

@@ -17,6 +17,7 @@ from doocot.mailbox.facts import LISTED
 from doocot.mailbox.labels import labels_of
 from doocot.mailbox.savedates import savedates
 from doocot.mailbox.search_columns import AnyColumn, NumberColumn, TextColumn, Turn, columns, texts_with
+from doocot.mailbox.search_fuzzy import column_scores, file_scores, wanted_words
 from doocot.mailbox.search_parts import part_rows
 from doocot.mailbox.search_text import Found, header_rows, text_rows
 from doocot.mailbox.search_tree import (
@@ -25,6 +26,7 @@ from doocot.mailbox.search_tree import (
     And,
     EmailId,
     Flag,
+    Fuzzy,
     Header,
     InternalDate,
     Key,
@@ -43,6 +45,7 @@ from doocot.mailbox.search_tree import (
     ThreadId,
     Within,
     folded,
+    mapped,
 )
 from doocot.mailbox.view import RECENT, View
 from doocot.message.collation import UNICODE_CASEMAP, Collation
@@ -55,6 +58,7 @@ ANSWER_COST: Final = 12  # ns for a number in the answer
 DAY: Final = 86_400
 
 Steps = Generator[Step, Any, Ints]
+Scored = Generator[Step, Any, tuple[Ints, Ints | None]]
 
 _identifier: Final = re.compile(rb"<[^<>\s\x80-\xff]+>").fullmatch
 
@@ -84,17 +88,39 @@ class _Search:
     columns: dict[str, AnyColumn] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
     turn: Turn = field(default_factory=Turn)
+    scores: list[Ints] = field(default_factory=list)
 
 
 def matching(view: View, key: Key, given: Given) -> Steps:
     """Steps that give the matching rows, ascending."""
+    rows, _ = yield from scored(view, key, given)
+    return rows
+
+
+def scored(view: View, key: Key, given: Given) -> Scored:
+    """Steps that give the matching rows, ascending, and for each row of the view its relevancy (RFC 6203 §4).
+
+    That is the mean of the scores that the fuzzy keys have for it, of those that it fits, 100 where there is none; None
+    stands for 100 everywhere.
+    """
     search = _Search(view, given)
     rows = _by_flag(view.snapshot, key)
     if rows is None:
-        rows = yield from _by_mask(search, folded(key, given.collation.key))
+        rows = yield from _by_mask(search, folded(mapped(key, _exact_without_words), given.collation.key))
     if search.turn.over(ANSWER_COST * len(rows)):
         yield from search.turn.give()
-    return rows
+    return rows, _relevancy(search)
+
+
+def _exact_without_words(key: Key) -> Key:
+    return key.key if isinstance(key, Fuzzy) and not wanted_words(key.key) else key
+
+
+def _relevancy(search: _Search) -> Ints | None:
+    if not search.scores:
+        return None
+    total, fits = sum(search.scores), sum(scores > 0 for scores in search.scores)
+    return np.where(fits, np.rint(total / np.maximum(fits, 1)), 100).astype("i8")
 
 
 def _by_flag(snapshot: Snapshot, key: Key) -> Ints | None:
@@ -138,6 +164,10 @@ def _columns_of(key: Key, by: Collation) -> set[str]:
             return set().union(*(_columns_of(one, by) for one in keys))
         case Not(inner):
             return _columns_of(inner, by)
+        case Fuzzy(Subject() | Header(b"subject")):
+            return {of.SUBJECT}
+        case Fuzzy(inner):
+            return _columns_of(inner, UNICODE_CASEMAP) - {of.MESSAGE_ID}
         case SentDate():
             return {of.SENT_DAY}
         case EmailId():
@@ -161,7 +191,7 @@ def _cost(key: Key) -> int:
     match key:
         case And(keys) | Or(keys):
             return max(map(_cost, keys))
-        case Not(inner):
+        case Not(inner) | Fuzzy(inner):
             return _cost(inner)
         case MimePart():
             return 2
@@ -196,6 +226,8 @@ def _mask(search: _Search, key: Key, within: Ints) -> Steps:
             return np.logical_and(within, ~inside)
         case Header() | Addresses() | Subject() | Text() | EmailId() | ThreadId():
             return (yield from _of_text(search, key, within))
+        case Fuzzy(inner):
+            return (yield from _fuzzy(search, key, inner, within))
         case MimePart(part):
             rows = np.flatnonzero(within)
             parts = yield from part_rows(search.view, rows, part, search.turn, search.given.compute)
@@ -210,6 +242,29 @@ def _mask(search: _Search, key: Key, within: Ints) -> Steps:
         yield from search.turn.give()
     mask: Ints = within & _vector(search, key)
     return mask
+
+
+def _fuzzy(search: _Search, key: Fuzzy, inner: Header | Addresses | Subject | Text, within: Ints) -> Steps:
+    """The rows that nearly have the text, whose scores are noted."""
+    view, wanted = search.view, wanted_words(inner)
+    names = _columns_of(key, UNICODE_CASEMAP)
+    scores, reaches = np.zeros(len(within), "i8"), np.ones(len(within), "i8")
+    for name in names - {of.REACH}:
+        texts = search.columns[name]
+        assert isinstance(texts, TextColumn)
+        scores = np.where(within, (yield from column_scores(view, name, texts, wanted)), 0)
+    if of.REACH in names:
+        kept = search.columns[of.REACH]
+        assert isinstance(kept, NumberColumn)
+        reaches = of.rows_of_column(view, kept, kept.values)
+        search.gone += np.flatnonzero(within & (reaches == 0)).tolist()
+    if isinstance(inner, Header | Text) and names <= {of.REACH}:
+        rows = np.flatnonzero(within & (reaches != 0))
+        found = yield from file_scores(view, rows, reaches, inner, wanted, search.turn)
+        search.gone += found.gone
+        scores[list(found.scores)] = list(found.scores.values())
+    search.scores.append(scores)
+    return scores > 0
 
 
 def _vector(search: _Search, key: Key) -> Ints:

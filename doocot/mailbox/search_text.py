@@ -109,7 +109,7 @@ def text_rows(
             if (size := sum(map(len, texts)) + len(texts)) > room.shape[1]:
                 room = scratch(2 * size)
             unsure = raws.keys() - plain | {plain[number] for number in suspects(word, texts, room)}
-            for row, packed in _text_facts(view, sorted(unsure)):
+            for row, packed in text_facts(view, sorted(unsure)):
                 if turn.over():
                     yield from turn.give()
                 if look(raws[row], packed):
@@ -118,7 +118,7 @@ def text_rows(
         while files:
             raws = yield Job(partial(_starts, reading, files, lengths, 1, on_loop=False))
             view.progress.done += 1
-            for row, packed in _text_facts(view, list(raws)):
+            for row, packed in text_facts(view, list(raws)):
                 if (yield Job(partial(look, raws[row], packed))):
                     reading.found.rows.append(row)
     return reading.found
@@ -126,7 +126,7 @@ def text_rows(
 
 def header_rows(view: View, rows: Ints, key: Header, turn: Turn, by: Collation) -> Generator[Step, Any, Found]:
     """Steps that look for the text in the header field; an empty text is in every field that is there."""
-    reading, names = Reading(view, turn, column(view.snapshot, "uid")), frozenset((key.name,))
+    reading = Reading(view, turn, column(view.snapshot, "uid"))
     view.progress.done, view.progress.goal = 0, len(rows)
     for files in files_of(reading, rows):
         for file in files:
@@ -138,17 +138,22 @@ def header_rows(view: View, rows: Ints, key: Header, turn: Turn, by: Collation) 
                 raw = start_of(view, file, 1 << 30)
             if raw is None:
                 reading.found.gone.append(file[0])
-            elif key.name and _in_header(raw, names, key, by):
+            elif _in_header(raw, key, by):
                 reading.found.rows.append(file[0])
     return reading.found
 
 
-def _in_header(raw: bytes, names: frozenset[bytes], key: Header, by: Collation) -> bool:
-    head = raw[: _header_length(raw)] if _header_length(raw) >= 0 else raw
-    if key.name not in head.lower():
-        return False
-    values = fields(header_fields(crlf(head), names)).get(key.name)
+def _in_header(raw: bytes, key: Header, by: Collation) -> bool:
+    values = header_values(raw, key.name)
     return values is not None and (not key.text or any(key.text in by.header_key(value) for value in values))
+
+
+def header_values(raw: bytes, name: bytes) -> list[bytes] | None:
+    """The values of the field with that lower-case name; None when there is none."""
+    head = raw[: _header_length(raw)] if _header_length(raw) >= 0 else raw
+    if not name or name not in head.lower():
+        return None
+    return fields(header_fields(crlf(head), frozenset((name,)))).get(name)
 
 
 def _header_length(raw: bytes) -> int:
@@ -217,7 +222,7 @@ def start_of(view: View, file: File, length: int, *, on_loop: bool = True) -> by
         return None
 
 
-def _text_facts(view: View, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+def text_facts(view: View, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
     """(row, TEXT Fact) of these rows; a row without one is left out."""
     if not rows:
         return

@@ -145,10 +145,18 @@ class MimePart:
 
 
 @dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """`FUZZY` (RFC 6203): of a text that is not empty; other keys are as exact with it as without."""
+
+    key: Header | Addresses | Subject | Text
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
-    """`FILTER` (RFC 5466): the keys that have this name take its place before the search."""
+    """`FILTER` (RFC 5466): the keys that have this name take its place before the search, `fuzzy` as FUZZY has them."""
 
     name: bytes
+    fuzzy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +199,7 @@ Key: TypeAlias = (
     | Subject
     | Text
     | MimePart
+    | Fuzzy
     | Filter
     | Not
     | And
@@ -237,3 +246,17 @@ def folded(key: Key, fold: Callable[[str], bytes]) -> Key:
         return one
 
     return mapped(key, fold_text)
+
+
+def fuzzied(key: Key) -> Key:
+    """The tree as FUZZY before it makes it."""
+
+    def blur(one: Key) -> Key:
+        match one:
+            case Header() | Addresses() | Subject() | Text() if one.text:
+                return Fuzzy(one)
+            case Filter(name):
+                return Filter(name, fuzzy=True)
+        return one
+
+    return mapped(key, blur)

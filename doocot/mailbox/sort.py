@@ -33,7 +33,8 @@ TEXTS: Final = {
     b"DISPLAYFROM": of.DISPLAY_FROM,
     b"DISPLAYTO": of.DISPLAY_TO,
 }
-KEYS: Final = frozenset((b"ARRIVAL", b"DATE", b"SIZE", *TEXTS))
+RELEVANCY: Final = b"RELEVANCY"
+KEYS: Final = frozenset((b"ARRIVAL", b"DATE", b"SIZE", RELEVANCY, *TEXTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,18 @@ class Criterion:
 Steps = Generator[Step, Any, Ints]
 
 
-def in_order(view: View, rows: Ints, criteria: Sequence[Criterion], given: Given) -> Steps:
-    """Steps that give the (ascending) rows in the order of the criteria, equal ones by sequence number."""
+def in_order(view: View, rows: Ints, criteria: Sequence[Criterion], given: Given, scores: Ints | None = None) -> Steps:
+    """Steps that give the (ascending) rows in the order of the criteria, equal ones by sequence number.
+
+    `scores` are the relevancy of each row of the view, for RELEVANCY: the most relevant come first (RFC 6203 §6).
+    """
     reverse = {one.key: one.reverse for one in reversed(criteria)}  # a key that comes again decides nothing
     keys: list[tuple[Ints, bool]] = []
     for key in dict.fromkeys(one.key for one in criteria):
-        keys.append(((yield from _values(view, key, rows, given)), reverse[key]))
+        if key == RELEVANCY:
+            keys += [(-scores, reverse[key])] if scores is not None else []
+        else:
+            keys.append(((yield from _values(view, key, rows, given)), reverse[key]))
         yield MORE
     if len(rows) * len(keys) <= INLINE:
         return _sorted(rows, keys)

@@ -7,7 +7,7 @@ ends are made CRLF, so that a search reads the file and needs nothing else.
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from doocot.message.charset import decode, decode_header
 from doocot.message.collation import UNICODE_CASEMAP, Collation
@@ -109,6 +109,17 @@ def search_text(
         elif key in by.key(decode(octets, charset)):
             return True
     return False
+
+
+def texts_of(raw: bytes, parts: Iterable[TextPart], with_headers: bool) -> Iterator[str]:
+    """The texts that `search_text` looks into, in Unicode."""
+    for offset, length, encoding, charset in parts:
+        octets = raw[offset : offset + length]
+        if encoding == HEADER:
+            if with_headers:
+                yield decode_header(_unfolded(octets))
+            continue
+        yield decode(tolerant(octets, encoding) if encoding else octets, charset)
 
 
 def _header_key(block: bytes, by: Collation) -> bytes:

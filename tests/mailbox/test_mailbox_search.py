@@ -142,7 +142,17 @@ def test_large_texts_are_found_in_their_blocks(roots: Roots, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "keys",
-    [b"FROM from7@", b"TO to7@", b'SUBJECT "about 7"', b"TEXT number", b"HEADER X-Number 7", b"SENTON 8-Feb-2003"],
+    [
+        b"FUZZY FROM from7",
+        b"FUZZY TEXT numbre",
+        b"FUZZY HEADER X-Number 7",
+        b"FROM from7@",
+        b"TO to7@",
+        b'SUBJECT "about 7"',
+        b"TEXT number",
+        b"HEADER X-Number 7",
+        b"SENTON 8-Feb-2003",
+    ],
 )
 def test_columns_follow_what_comes_and_goes(box: Searcher, roots: Roots, tmp_path: Path, keys: bytes) -> None:
     before = box.search(keys)
