@@ -188,6 +188,8 @@ def _header_item(c: Cursor, path: tuple[int, ...], number: bytes) -> Item:
 @command("CONVERT", "UID CONVERT", state=State.SELECTED, parse=Convert.parse, expunge=False)
 def convert_(session: "ImapSession", args: Convert, by_uid: bool) -> Result:
     media = args.target.media
+    if uid_only(session):
+        raise No(b"CONVERTED tells sequence numbers, which ENABLE UIDONLY forbids.", b"CANNOT")  # RFC 9586 §3.2
     if media is not None and media.partition(b"/")[0] not in _KNOWN:
         raise No(b"Unknown media type.")
     charset = dict(args.target.parameters).get(CHARSET)
