@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from doocot.imap import extensions
+from doocot.imap import extensions, updates
 from doocot.imap.command import Ok, Result, State, command
 from doocot.imap.untagged import highest_modseq
 from doocot.mailbox.view import NEVER_RECENT
@@ -31,4 +31,6 @@ def enable(session: "ImapSession", names: list[bytes], by_uid: bool) -> Result:
             view.recent_from = NEVER_RECENT
         if extensions.CONDSTORE in new or extensions.QRESYNC in new:
             data += b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % highest_modseq(view)
+        if extensions.UIDONLY in new:
+            data += updates.only_by_uid(session)
     return Ok(b"Enabled.", data=data)

@@ -98,6 +98,15 @@ def refused(session: "ImapSession", text: bytes = b"Too many contexts.") -> byte
     return b'* NO [NOUPDATE "%b"] %b\r\n' % (session.tag, text)
 
 
+def only_by_uid(session: "ImapSession") -> bytes:
+    """Ends those whose results were told by sequence numbers, which are not told any more (RFC 9586 §3)."""
+    known = session.updating.known
+    ended = [tag for tag, one in known.items() if not one.by_uid]
+    for tag in ended:
+        del known[tag]
+    return b"".join(b'* NO [NOUPDATE "%b"] Its results were sequence numbers.\r\n' % tag for tag in ended)
+
+
 def note(session: "ImapSession", delta: Delta) -> None:
     """Something changed, of which `changed` will speak: also what the client need not be told otherwise."""
     view, updates = session.view, session.updating

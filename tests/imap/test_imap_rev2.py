@@ -1,6 +1,7 @@
 """IMAP4rev2 (RFC 9051) and UTF8=ACCEPT (RFC 6855) in sessions without a socket: what is never told, and names."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from doocot.auth.types import AuthResult, LoginRequest, Secret, User
 from doocot.mailbox.stream import LARGE
 from doocot.wire import mutf7
 from tests.imap.harness import Client, House, spaces_from
@@ -141,6 +143,31 @@ def test_uidonly_a_large_message_is_streamed_with_its_uid(house: House) -> None:
     answer = one.send(b"a UID FETCH 2 (RFC822.SIZE BODY.PEEK[] FLAGS)")
     begin = b"* 2 UIDFETCH (RFC822.SIZE %d BODY[] {%d}\r\n" % (len(large), len(large))
     assert answer == begin + large + b" FLAGS (\\Recent))\r\na OK Fetch completed.\r\n"
+
+
+def test_uidonly_results_by_number_are_not_told_again(house: House) -> None:
+    one = client(house)
+    append(one)
+    ok(one, b"SELECT INBOX")
+    one.send(b"by-number SEARCH RETURN (UPDATE COUNT) ALL")
+    one.send(b"by-uid UID SEARCH RETURN (UPDATE COUNT) ALL")
+    assert b'* NO [NOUPDATE "by-number"] Its results were sequence numbers.' in ok(one, b"ENABLE UIDONLY")
+    append(house.login())
+    assert ok(one, b"NOOP") == [b"* 2 EXISTS", b"* 2 RECENT", b'* ESEARCH (TAG "by-uid") UID ADDTO (0 2)']
+
+
+def test_utf8_user_names_and_passwords_are_taken_by_login(house: House) -> None:
+    seen: list[LoginRequest] = []
+
+    def authenticate(request: LoginRequest) -> AuthResult:
+        seen.append(request)
+        return AuthResult(User("me"))
+
+    house.context = replace(house.context, authenticate=authenticate)
+    for line in ('LOGIN "jürgen" "größe"', "LOGIN {7+}\r\njürgen {7+}\r\ngröße"):
+        ok(house.connect(), line.encode())
+        assert seen[-1].credentials.authcid == "jürgen"
+        assert seen[-1].credentials.password == Secret("größe")
 
 
 def test_uidonly_converted_begins_with_the_uid(house: House) -> None:
