@@ -62,6 +62,7 @@ class AuthCache:
                 peer.local_ip,
                 peer.local_name,
                 peer.certificate_name,
+                request.client_id,
                 "tls" if peer.tls else "trusted" if peer.trusted else "",
             )
         ).encode(errors="surrogatepass")

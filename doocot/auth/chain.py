@@ -122,6 +122,7 @@ class _Attempt:
     peer: Peer
     mechanism: str
     session_id: str
+    client_id: str
     original: str
     user: str
     login_as: str = ""  # a master user still has to be verified before he becomes this one
@@ -148,6 +149,7 @@ class _Attempt:
                 "secured": "TLS" if peer.tls else "secured" if peer.secured else "",
                 "cert": "valid" if peer.certificate_name else "",
                 "session": self.session_id,
+                "client_id": self.client_id,
                 "local_name": peer.local_name,
                 "orig_user": self.original,
                 "auth_user": self.master or self.user,
@@ -185,7 +187,15 @@ def authenticate(chain: Chain, request: LoginRequest) -> Steps[AuthResult]:
         target = normal_name(chain.names, login_as) if login_as else ""
     except BadName as error:
         return AuthResult(failure=Failure.INVALID_NAME, log=str(error))
-    attempt = _Attempt(request.service, request.peer, credentials.mechanism, request.session_id, authcid, user)
+    attempt = _Attempt(
+        request.service,
+        request.peer,
+        credentials.mechanism,
+        request.session_id,
+        request.client_id,
+        authcid,
+        user,
+    )
     attempt.login_as = "" if target == user else target
     failure = yield from _run_passdbs(chain, attempt, credentials)
     if failure is None:
@@ -392,7 +402,7 @@ def lookup(chain: Chain, username: str, service: str) -> Steps[User | None]:
         user = normal_name(chain.names, username)
     except BadName:
         return None
-    attempt = _Attempt(service, Peer(), "", "", username, user)
+    attempt = _Attempt(service, Peer(), "", "", "", username, user)
     return (yield from _run_userdbs(chain, attempt, known=False))
 
 

@@ -60,6 +60,7 @@ class LoginRequest:
     credentials: Credentials
     peer: Peer = field(default_factory=Peer)
     session_id: str = ""
+    client_id: str = ""  # what an IMAP client says that it is, where imap_id_retain keeps it
 
 
 @dataclass(frozen=True, slots=True)

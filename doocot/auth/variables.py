@@ -22,7 +22,17 @@ LETTERS: Mapping[str, str] = {
     "k": "cert",
 }
 OTHER_NAMES = frozenset(
-    {"auth_user", "login_user", "orig_user", "orig_username", "orig_domain", "session", "master_user", "local_name"}
+    {
+        "auth_user",
+        "login_user",
+        "orig_user",
+        "orig_username",
+        "orig_domain",
+        "session",
+        "client_id",
+        "master_user",
+        "local_name",
+    }
 )
 
 MODIFIERS: Mapping[str, Callable[[str], str]] = {

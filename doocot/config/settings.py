@@ -235,7 +235,7 @@ class Settings:
     log_timestamp: str = string("%b %d %H:%M:%S ", "The time before each line of a log file.")
     login_access_sockets: str = string("", "Sockets asked whether an address may connect.")
     login_greeting: str = string("Doocot ready.", "The text of the greeting.")
-    login_log_format: str = string("%$: %s", "The log line of a login: %$ is the elements, %s the text.")
+    login_log_format: str = string("%$: %s", "The log line of a login: %$ is the text, %s the elements.")
     login_log_format_elements: str = string(
         "user=<%u> method=%m rip=%r lip=%l mpid=%e %c session=<%{session}>",
         "The elements of that line; empty ones are left out.",

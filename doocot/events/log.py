@@ -185,6 +185,8 @@ class Log:
         clean = {name: _clean(value) for name, value in fields.items()}
         full = {**_blank(kind.name), **clean}
         text = kind.line(full) if callable(kind.line) else kind.line.format_map(full)
+        if not text:  # as the settings want it
+            return
         level = kind.level_of(full) if kind.level_of is not None else kind.level
         self._write(level, f"{self._prefix(kind, full)}: {level.name.title()}: {text}")
 
@@ -200,8 +202,10 @@ class Log:
 
     def _prefix(self, kind: EventKind, fields: Fields) -> str:
         service = fields["service"] or kind.service or self.service
+        if service.endswith("-login"):
+            return str(service)
         if kind.name in ("login", "login_ended"):
-            return service if service.endswith("-login") else f"{service}-login"
+            return f"{service}-login"
         user, session, pid = fields["user"], fields["session"], fields["pid"] or self._pid
         if kind.name in ("auth_failed", "auth_problem"):
             return "auth"

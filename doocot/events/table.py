@@ -55,13 +55,19 @@ def _client(fields: Fields) -> str:
 
 
 def _login(fields: Fields) -> str:
-    return f"Login: {_client(fields)}"
+    return str(fields["message"]) or f"Login: {_client(fields)}"
 
 
 def _login_ended(fields: Fields) -> str:
-    attempts, seconds = fields["attempts"] or 0, int(fields["seconds"] or 0)
+    reason = fields["reason"] or "Disconnected: Connection closed"
+    text = ended_text(reason, fields["attempts"] or 0, int(fields["seconds"] or 0))
+    return str(fields["message"]) or f"{text}: {_client(fields)}"
+
+
+def ended_text(reason: str, attempts: int, seconds: int = 0) -> str:
+    """How a connection without a login ended, as Dovecot words it."""
     tried = f"auth failed, {attempts} attempts" if attempts else "no auth attempts"
-    return f"{fields['reason'] or 'Disconnected: Connection closed'} ({tried} in {seconds} secs): {_client(fields)}"
+    return f"{reason} ({tried} in {seconds} secs)"
 
 
 _IMAP_COUNTS: Final = ("deleted", "expunged", "trashed", "hdr_count", "hdr_bytes", "body_count", "body_bytes")
@@ -71,12 +77,8 @@ def _imap_logout(fields: Fields) -> str:
     counts = " ".join(f"{name}={fields[name] or 0}" for name in _IMAP_COUNTS)
     reason = fields["reason"] or "Connection closed"
     said = reason if reason.startswith("Disconnected") else f"Disconnected: {reason}"
-    return f"{said} in={fields['bytes_in'] or 0} out={fields['bytes_out'] or 0} {counts}"
-
-
-def _client_id(fields: Fields) -> str:
-    known = fields["id"] if isinstance(fields["id"], Mapping) else {}
-    return "ID sent: " + ", ".join(f"{name}={value}" for name, value in known.items())
+    transferred = f"in={fields['bytes_in'] or 0} out={fields['bytes_out'] or 0}"
+    return str(fields["message"]) or f"{said} {transferred} {counts}"
 
 
 def _delivered(fields: Fields) -> str:
@@ -106,7 +108,7 @@ def _child_died(fields: Fields) -> str:
     return f"service({fields['child']}): child {fields['child_pid']} {end}"
 
 
-_CLIENT: Final = ("method", "remote_ip", "local_ip", "mpid", "tls", "secured")
+_CLIENT: Final = ("message", "method", "remote_ip", "local_ip", "mpid", "tls", "secured")
 
 _ROWS: Final = (
     EventKind("login", "A client has logged in.", _CLIENT, _login),
@@ -128,12 +130,17 @@ _ROWS: Final = (
     EventKind(
         "imap_logout",
         "An IMAP session has ended.",
-        ("reason", "bytes_in", "bytes_out", *_IMAP_COUNTS),
+        ("message", "reason", "bytes_in", "bytes_out", *_IMAP_COUNTS),
         _imap_logout,
         sums=("bytes_in", "bytes_out", "deleted", "expunged", "hdr_count", "hdr_bytes", "body_count", "body_bytes"),
         service="imap",
     ),
-    EventKind("imap_id_received", "A client has said what it is (RFC 2971).", ("id",), _client_id, Level.DEBUG),
+    EventKind(
+        "imap_id_received",
+        "A client has said what it is (RFC 2971); `message` is there when `imap_id_log` wants some of it logged.",
+        ("id", "message"),
+        "{message}",
+    ),
     EventKind(
         "lmtp_connected",
         "An MTA has connected.",

@@ -67,10 +67,12 @@ LOGGED_IN: Final = (
 
 
 def capabilities(session: "ImapSession") -> bytes:
-    """The capability list as it goes on the wire."""
+    """The capability list as it goes on the wire; `imap_capability` replaces what does not depend on the connection."""
+    own = session.context.capability
+    replaced = own != b"" and not own.startswith(b"+")
     if session.user:
-        return b" ".join((ALWAYS, *LOGGED_IN, *_configured(session.context)))
-    offered = [ALWAYS]
+        return own if replaced else b" ".join((*_always(session.context), *LOGGED_IN, *_configured(session.context)))
+    offered = [own] if replaced else _always(session.context)
     if session.context.starttls and not session.peer.tls and not session.compressed:
         offered.append(b"STARTTLS")
     auth = session.context.auth
@@ -78,6 +80,12 @@ def capabilities(session: "ImapSession") -> bytes:
     if sasl.login_disabled(auth, session.peer):
         offered.append(b"LOGINDISABLED")
     return b" ".join(offered)
+
+
+def _always(context: "ImapContext") -> list[bytes]:
+    """What is offered before and after login, with what `imap_capability = +...` adds."""
+    offered = ALWAYS.replace(b"LITERAL+", b"LITERAL-") if context.literal_minus else ALWAYS
+    return [offered, *context.capability[1:].split()]
 
 
 def _configured(context: "ImapContext") -> list[bytes]:

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from doocot.auth.settings import AuthSettings
 from doocot.auth.types import AuthResult, LoginRequest, User
 from doocot.errors import MailError
+from doocot.events.table import ended_text
+from doocot.imap import log_lines
+from doocot.imap.identify import Identity
+from doocot.imap.log_lines import LogFormats
 from doocot.mailbox.metadata import Rules
 from doocot.wire.flow import Job, Step
 
@@ -74,6 +78,10 @@ class ImapContext:
     literal_minus: bool = False
     gmail: bool = False
     deflate_level: int = DEFLATE_LEVEL
+    capability: bytes = b""  # imap_capability
+    identity: Identity = field(default_factory=Identity)
+    log_formats: LogFormats = field(default_factory=LogFormats)
+    workarounds: frozenset[str] = frozenset()  # imap_client_workarounds
     metadata: Rules | None = field(default_factory=Rules)  # None: imap_metadata = no
     lookup: Callable[[str], "User | Job | None"] = nobody_else  # in the userdb
     urlauth_host: str = ""  # this server in URLs, `*` is any; URLAUTH is offered when there is one
@@ -84,6 +92,11 @@ class ImapContext:
     def append_limit(self) -> int | None:
         """APPENDLIMIT, which RFC 7889 §5 wants to be a `number`; None where messages have no limit."""
         return min(self.max_literal, (1 << 32) - 1) if self.max_literal < UNLIMITED else None
+
+    @property
+    def _usual_lines(self) -> bool:
+        """The table of events has the lines of the default formats: so a login need not pay for the settings."""
+        return self.log_formats == log_lines.USUAL
 
     def refused(self, session: "ImapSession", error: MailError) -> None:
         """A command was refused for a reason that the log should keep."""
@@ -99,7 +112,8 @@ class ImapContext:
 
     def logged_in(self, session: "ImapSession", mechanism: str) -> None:
         """A login succeeded."""
-        self.event("login", service="imap-login", **self._client(session, mechanism, session.user))
+        line = "" if self._usual_lines else log_lines.login_line(self.log_formats, "Login", session, mechanism)
+        self.event("login", service="imap-login", message=line, **self._client(session, mechanism, session.user))
 
     def login_failed(self, session: "ImapSession", mechanism: str, answer: AuthResult) -> None:
         """A login was refused; `log` says more than the client was told."""
@@ -115,23 +129,29 @@ class ImapContext:
 
     def disconnected(self, session: "ImapSession") -> None:
         """The connection is gone."""
+        reason = session.reason or "Connection closed"
         if session.user:
             self.event(
                 "imap_logout",
                 service="imap",
                 user=session.user,
                 session=session.session_id,
-                reason=session.reason or "Connection closed",
+                reason=reason,
+                message="" if self._usual_lines else log_lines.logout_line(self.log_formats, reason, session),
                 bytes_in=session.bytes_in,
                 bytes_out=session.bytes_out,
                 **session.counts,
             )
         else:
+            ended = f"Disconnected: {reason}"
+            text = ended_text(ended, session.failed_logins)
+            line = "" if self._usual_lines else log_lines.login_line(self.log_formats, text, session)
             self.event(
                 "login_ended",
                 service="imap-login",
-                reason=f"Disconnected: {session.reason or 'Connection closed'}",
+                reason=ended,
                 attempts=session.failed_logins,
+                message=line,
                 **self._client(session, "", ""),
             )
 

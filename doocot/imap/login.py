@@ -90,7 +90,9 @@ def _exchange(session: "ImapSession", args: Authenticate) -> Steps:
 def _verify(session: "ImapSession", credentials: Credentials) -> Steps:
     """Asks the authenticator, waits as long as it says, and opens the user's mail."""
     context = session.context
-    answer = context.authenticate(LoginRequest("imap", credentials, session.peer, session.session_id))
+    answer = context.authenticate(
+        LoginRequest("imap", credentials, session.peer, session.session_id, session.client_id)
+    )
     if isinstance(answer, Job):
         answer = yield answer
     assert isinstance(answer, AuthResult)
@@ -108,6 +110,7 @@ def _verify(session: "ImapSession", credentials: Credentials) -> Steps:
         raise No(too_many.encode(), Kind.LIMIT.value.encode())
     session.user = answer.user.name
     session.state = State.AUTHENTICATED
+    session.id_sent = False  # it may be said, and logged, once more
     session.frames.max_line = context.max_line
     context.logged_in(session, credentials.mechanism)
     return Ok(b"Logged in", code=b"CAPABILITY " + capabilities(session))

@@ -69,6 +69,7 @@ class ImapSession:
     utf8: bool = False
     compressed: bool = False
     id_sent: bool = False
+    client_id: str = ""
     session_id: str = ""
     failed_logins: int = 0
     bytes_in: int = 0

@@ -1,15 +1,12 @@
-"""NOOP, CHECK, LOGOUT, STARTTLS and ID: commands that move nothing but the connection's state."""
+"""NOOP, CHECK, LOGOUT and STARTTLS: commands that move nothing but the connection's state."""
 
 from typing import TYPE_CHECKING
 
 from doocot.imap.command import Bad, Ok, Result, State, command
-from doocot.wire.cursor import Cursor
 from doocot.wire.flow import CLOSE, START_TLS
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
-
-MAX_ID_FIELDS = 30  # RFC 2971 §3.3
 
 
 @command("NOOP", state=State.ANY)
@@ -41,32 +38,3 @@ def starttls(session: "ImapSession", _: None, by_uid: bool) -> Result:
         raise Bad(b"TLS cannot begin under compression.")
     session.pending = START_TLS
     return Ok(b"Begin TLS negotiation now.")
-
-
-def parse_id(cursor: Cursor) -> list[tuple[bytes, bytes | None]]:
-    """`id = "ID" SP id_params_list` (RFC 2971 §4)."""
-    cursor.sp()
-    if cursor.take(b"NIL") or cursor.take(b"nil"):
-        return []
-    cursor.open_paren()
-    fields: list[tuple[bytes, bytes | None]] = []
-    while not cursor.at(b")"):
-        if fields:
-            cursor.sp()
-        name = cursor.string()
-        cursor.sp()
-        fields.append((name, cursor.nstring()))
-        if len(fields) > MAX_ID_FIELDS:
-            raise Bad(b"Too many ID fields.")
-    cursor.close_paren()
-    return fields
-
-
-@command("ID", state=State.ANY, parse=parse_id)
-def identify(session: "ImapSession", fields: list[tuple[bytes, bytes | None]], by_uid: bool) -> Result:
-    """RFC 2971: who the client is goes to the log, once."""
-    if fields and not session.id_sent:
-        session.id_sent = True
-        known = {name.decode("utf-8", "replace"): (value or b"").decode("utf-8", "replace") for name, value in fields}
-        session.context.event("imap_id_received", user=session.user, id=known)
-    return Ok(b"ID completed.", data=b'* ID ("name" "Doocot")\r\n')

@@ -11,6 +11,8 @@ from doocot.config.effective import effective
 from doocot.config.settings import Settings
 from doocot.imap.commands import COMMANDS
 from doocot.imap.context import DEFLATE_LEVEL, UNLIMITED, ImapContext
+from doocot.imap.identify import identity
+from doocot.imap.log_lines import LogFormats
 from doocot.imap.session import ImapSession
 from doocot.mailbox.metadata import Rules
 from doocot.mailbox.user import Mail
@@ -49,6 +51,12 @@ def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
         message_limit=settings.doocot_imap_message_limit,
         save_limit=settings.doocot_imap_save_limit,
         deflate_level=_deflate_level(settings),
+        capability=settings.imap_capability.strip().encode(),
+        identity=identity(settings.imap_id_send, settings.imap_id_log, settings.imap_id_retain),
+        log_formats=LogFormats(
+            settings.login_log_format, settings.login_log_format_elements, settings.imap_logout_format
+        ),
+        workarounds=frozenset(settings.imap_client_workarounds),
         metadata=_metadata(settings) if settings.imap_metadata else None,
         lookup=lambda name: worker.authenticator().lookup(name, "imap"),
         urlauth_host=settings.imap_urlauth_host,

@@ -306,6 +306,7 @@ def imap_offers(user: str, *, tls: bool) -> list[str]:
         starttls=True,
         literal_minus=False,
         gmail=False,
+        capability=b"",
         append_limit=SIZE.parse(limit),
         metadata=Rules(),
         message_limit=0,

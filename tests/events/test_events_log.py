@@ -94,7 +94,8 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
         {"service": "master", "child": "worker", "child_pid": 9, "signal": 9},
         "master: Error: service(worker): child 9 killed with signal 9",
     ),
-    ("imap_id_received", {"user": "u1", "id": {"name": "mutt"}}, "imap(u1)<77>: Debug: ID sent: name=mutt"),
+    ("imap_id_received", {"user": "u1", "message": "ID sent: name=mutt"}, "imap(u1)<77>: Info: ID sent: name=mutt"),
+    ("imap_id_received", {"service": "imap-login", "message": "ID sent: x"}, "imap-login: Info: ID sent: x"),
 ]
 
 
