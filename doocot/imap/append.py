@@ -3,7 +3,7 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from doocot.imap import limits, names
 from doocot.imap.catenate import Part, Url, catenated, parse_catenate, parse_text, parse_utf8
@@ -18,6 +18,8 @@ from doocot.wire.numset import format_numbers
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
+
+MAX_CATENATED: Final = 100  # messages of one command, each of which holds a file open
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ def parse_message(c: Cursor) -> AppendMessage:
 
 def new_mails(session: "ImapSession", messages: Sequence[AppendMessage]) -> Generator[Step, Any, list[NewMail]]:
     """Steps to the messages as they are saved; those that are put together have one limit of size in all."""
+    if sum(message.catenate for message in messages) > MAX_CATENATED:
+        raise No(b"More than %d messages of one command are put together." % MAX_CATENATED, b"LIMIT")
     found: list[NewMail] = []
     left = session.context.max_literal
     for message in messages:

@@ -73,6 +73,17 @@ def test_a_message_of_a_catenate_that_fails_later_is_not_saved(house: House) -> 
     assert b"MESSAGES 0" in client.send(b"g STATUS INBOX (MESSAGES)")
 
 
+def test_the_files_of_one_command_are_bounded(house: House) -> None:
+    client = house.login()
+    client.send(b"a APPEND INBOX " + literal(b"Subject: a\r\n\r\n"))
+    before = descriptors()
+    many = b" CATENATE (URL /INBOX/;UID=1)" * 100
+    assert b"b OK " in client.send(b"b APPEND INBOX" + many)
+    assert b"c NO [LIMIT] " in client.send(b"c APPEND INBOX" + many + b" CATENATE (URL /INBOX/;UID=1)")
+    assert descriptors() == before
+    assert b"MESSAGES 101" in client.send(b"d STATUS INBOX (MESSAGES)")
+
+
 def test_spools_of_a_client_that_goes_away_are_given_back(house: House) -> None:
     client = house.login()
     client.send(b"a APPEND INBOX " + literal(LARGE))
