@@ -26,6 +26,7 @@ SUBSCRIBED, REMOTE, RECURSIVE, SPECIAL_USE = b"SUBSCRIBED", b"REMOTE", b"RECURSI
 CHILDREN, STATUS, METADATA = b"CHILDREN", b"STATUS", b"METADATA"
 SELECTIONS = frozenset((SUBSCRIBED, REMOTE, RECURSIVE, SPECIAL_USE))
 RETURNS = frozenset((SUBSCRIBED, CHILDREN, SPECIAL_USE))
+TB_LSUB_FLAGS = "tb-lsub-flags"  # Thunderbird shows what cannot be selected greyed out only when LSUB says so
 SLICE = 50  # mailboxes of a LIST-STATUS before others get their turn
 _PLAIN = frozenset((CHILDREN, SPECIAL_USE))  # what LIST without any option tells
 _ALL = _PLAIN | {SUBSCRIBED}
@@ -187,7 +188,7 @@ def _metadata(session: "ImapSession", entry: Entry, entries: tuple[str, ...]) ->
 
 def _answer(session: "ImapSession", found: Listing, args: List) -> bytes:
     """All responses, which are kept with the tree."""
-    key = (args, session.utf8, extensions.rev2(session))
+    key = (args, session.utf8, extensions.rev2(session), TB_LSUB_FLAGS in session.context.workarounds)
     answer = found.rendered.get(key)
     if answer is None:
         answer = b"".join([line for _, line in _lines(session, found, args)])
@@ -284,6 +285,8 @@ def _lsub_lines(
     for entry in fitting:
         if entry.subscribed:
             words = [use.encode() for use in entry.special_use]
+            if not entry.exists and TB_LSUB_FLAGS in session.context.workarounds:
+                words.append(b"\\Noselect")
         elif entry.name in parents:
             words = [b"\\Noselect"]
         else:

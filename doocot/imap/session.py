@@ -58,6 +58,7 @@ class ImapSession:
     progress: Progress | None = None  # of the command under way, where it may be told (RFC 9585)
     spoken: float = 0.0  # when the command began, or INPROGRESS was told last
     told_exists: int = 0
+    delays_new: bool = False  # the client is not to hear of new messages now (delay-newmail)
     collation: Collation = UNICODE_CASEMAP  # COMPARATOR (RFC 5255 §4.7)
     language: bytes = DEFAULT  # LANGUAGE (RFC 5255 §3.2)
     known_sets: set[int] = field(default_factory=set)  # keyword sets whose names the client was told

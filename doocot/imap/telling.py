@@ -24,6 +24,8 @@ EXPUNGING: Final = frozenset(
     (b"EXPUNGE", b"UID EXPUNGE", b"MOVE", b"REPLACE")
 )  # commands that are about expunging itself
 CHANGING: Final = b"STORE"
+DELAY_NEWMAIL: Final = "delay-newmail"
+ASKING: Final = (b"NOOP", b"CHECK")  # for new messages
 
 
 def at_end(session: "ImapSession", view: View, bound: Bound) -> Delta | None:
@@ -31,11 +33,21 @@ def at_end(session: "ImapSession", view: View, bound: Bound) -> Delta | None:
     hide, session.hide = session.hide, 0
     notify = session.notify
     if notify is None:
-        return sync(view, expunge=bound.expunge, hide=hide)
+        return _delayed(session, view, bound, sync(view, expunge=bound.expunge, hide=hide))
     selected, name = notify.selected, bound.row.names[0]
     immediately = selected.messages and not selected.delayed  # RFC 5465 §5.3: numbers may change at any time
     expunge = name in EXPUNGING or immediately or (selected.messages and bound.expunge)
     return _wanted(session, view, sync(view, expunge=expunge, hide=hide), own=name == CHANGING)
+
+
+def _delayed(session: "ImapSession", view: View, bound: Bound, delta: Delta | None) -> Delta | None:
+    """With `delay-newmail`, new messages are told by NOOP, CHECK and IDLE alone."""
+    if DELAY_NEWMAIL not in session.context.workarounds:
+        return delta
+    session.delays_new = bound.row.names[0] not in ASKING
+    if delta is None and not session.delays_new and session.told_exists < view.snapshot.count:
+        return untagged.NOTHING
+    return delta
 
 
 def _wanted(session: "ImapSession", view: View, delta: Delta | None, *, own: bool = False) -> Delta | None:
@@ -100,6 +112,7 @@ def in_parts(session: "ImapSession", delta: Delta | None, *, by_uid: bool) -> Ge
 
 def of_view(session: "ImapSession", view: View, *, expunge: bool, by_uid: bool) -> Generator[Step, Any, bool]:
     """Steps that tell what there is of the selected mailbox, and say whether that was anything."""
+    session.delays_new = False
     delta = _wanted(session, view, sync(view, expunge=expunge))
     if is_long(session, delta):
         yield from in_parts(session, delta, by_uid=by_uid)

@@ -83,7 +83,7 @@ def changes_in_parts(session: "ImapSession", delta: Delta, by_uid: bool) -> Iter
                 part = numbers[low : low + EXPUNGES]
                 yield (b"* %d EXPUNGE\r\n" * len(part)) % tuple(part)
     altered, hidden = delta.altered, delta.hidden
-    if notify is not None and not notify.selected.messages:  # it is not to hear of new messages
+    if session.delays_new or (notify is not None and not notify.selected.messages):  # it is not to hear of new messages
         altered, hidden, session.told_exists = altered[altered < known], hidden[hidden < known], known
     else:
         session.told_exists = view.snapshot.count

@@ -66,6 +66,7 @@ class Space:
     subscriptions: bool = True
     location: str = ""
     specials: tuple[Special, ...] = ()
+    lenient: bool = False  # a name may end with a separator, which does not count (tb-extra-mailbox-sep)
 
 
 DEFAULT = (Space(),)
@@ -106,6 +107,12 @@ def _special(space: Space, section: MailboxSettings) -> Special:
     return Special(section.name.replace(space.separator, "/"), Auto(section.auto), section.special_use, section.comment)
 
 
+@lru_cache(maxsize=256)
+def lenient(spaces: tuple[Space, ...]) -> tuple[Space, ...]:
+    """The same, for clients that put a separator behind the names of mailboxes."""
+    return tuple(replace(space, lenient=True) for space in spaces)
+
+
 def special(place: Place) -> Special | None:
     """What the configuration says of a mailbox."""
     return next((special for special in place.space.specials if special.name == place.name), None)
@@ -141,6 +148,8 @@ def locate(spaces: Sequence[Space], name: str) -> Place:
         )
     if space.prefix and len(name) <= len(space.prefix):
         return Place(space, "")
+    if space.lenient:
+        name = name.removesuffix(space.separator)
     _check(space, name)
     return Place(space, name[len(space.prefix) :].replace(space.separator, "/"))
 

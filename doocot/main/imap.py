@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Final
 
 from doocot.auth.settings import from_config
 from doocot.auth.types import User
@@ -15,11 +15,14 @@ from doocot.imap.identify import identity
 from doocot.imap.log_lines import LogFormats
 from doocot.imap.session import ImapSession
 from doocot.mailbox.metadata import Rules
+from doocot.mailbox.namespaces import lenient
 from doocot.mailbox.user import Mail
 from doocot.main.plan import Listening
 from doocot.main.services import MakeSession, WorkerContext
 from doocot.main.sessions import session_ids
 from doocot.wire.flow import Job, Session, Step
+
+TB_EXTRA_MAILBOX_SEP: Final = "tb-extra-mailbox-sep"
 
 
 def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
@@ -28,7 +31,10 @@ def imap(worker: WorkerContext, listening: Listening) -> MakeSession:
     settings = effective(config, "imap")
 
     def open_mail(user: User) -> Generator[Step, Any, Mail]:
-        return mail.opening(config, "imap", user)
+        opened = yield from mail.opening(config, "imap", user)
+        if TB_EXTRA_MAILBOX_SEP in settings.imap_client_workarounds:
+            opened.spaces = lenient(opened.spaces)
+        return opened
 
     context = ImapContext(
         from_config(settings),
