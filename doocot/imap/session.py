@@ -350,7 +350,7 @@ class ImapSession:
                     return told + self._mailbox_deleted()
                 self.context.refused(self, error)  # the command itself is over: the next one tries again
                 delta = None
-            if (delta is not None or self.updating.stale) and telling.is_long(self, delta):
+            if (delta is not None or self.updating.known) and telling.is_long(self, delta):
                 answer = _tagged(self._tag, condition, said(self.language, text), code)
                 self._steps = self._finish_in_parts(told, delta, bound.by_uid, answer)
                 return self._advance(None, None)
