@@ -210,7 +210,6 @@ def _convert(session: "ImapSession", args: Convert, rows: list[int], by_uid: boo
     root, mailbox = view.live.root, view.live.row.id
     folder = maildir.folder_of(root, view.live.row.name)
     uids = column(view.snapshot, "uid")
-    only = uid_only(session)  # RFC 9586 §3: no sequence number may be told; it has no word of its own for CONVERTED
     with_uid = by_uid or any(item.name == b"UID" for item in args.items)
     succeeded, lost = not rows, False
     for row in rows:
@@ -228,7 +227,7 @@ def _convert(session: "ImapSession", args: Convert, rows: list[int], by_uid: boo
             continue
         succeeded = succeeded or good
         words = ([b"UID %d" % uid] if with_uid else []) + told
-        yield b'* %d CONVERTED (TAG "%b") (%b)\r\n' % (uid if only else row + 1, session.tag, b" ".join(words))
+        yield b'* %d CONVERTED (TAG "%b") (%b)\r\n' % (row + 1, session.tag, b" ".join(words))
     if lost:
         raise MailError(Kind.EXPUNGE_ISSUED, GONE)
     if not succeeded:

@@ -170,17 +170,6 @@ def test_utf8_user_names_and_passwords_are_taken_by_login(house: House) -> None:
         assert seen[-1].credentials.password == Secret("größe")
 
 
-def test_uidonly_converted_begins_with_the_uid(house: House) -> None:
-    one = client(house, b"UIDONLY")
-    for _ in range(3):
-        append(one)
-    ok(one, b"SELECT INBOX")
-    ok(one, b"UID STORE 1 +FLAGS.SILENT (\\Deleted)")
-    ok(one, b"EXPUNGE")
-    told = ok(one, b'UID CONVERT 3 ("text/plain" ("charset" "utf-8")) BINARY[1]')
-    assert told[0].startswith(b'* 3 CONVERTED (TAG "t8") (UID 3 BINARY[1] '), told
-
-
 def old_name(words: bytes, name: bytes, given: bytes) -> list[bytes]:
     return [b'* LIST (%b) "." "%b" ("OLDNAME" ("%b"))' % (words, name, given)]
 
