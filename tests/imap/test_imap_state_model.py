@@ -26,6 +26,8 @@ _vanished = re.compile(rb"\* VANISHED (\(EARLIER\) )?(\S+)")
 _counted = re.compile(rb"\* (\d+) (EXISTS|EXPUNGE)")
 _highest = re.compile(rb"HIGHESTMODSEQ (\d+)")
 
+NONE = b"NONE"
+
 Flags = frozenset[bytes]
 
 
@@ -70,6 +72,7 @@ class Told:
     messages: list[Message] = field(default_factory=list)
     highest: int = 0
     validity: int = 0
+    notified: bytes = b""  # of which NOTIFY tells
 
     def command(self, line: bytes, *, may_expunge: bool = True) -> list[bytes]:
         lines = self.client.command(line)
@@ -87,6 +90,7 @@ class Told:
         return lines
 
     def take(self, lines: list[bytes], *, may_expunge: bool) -> None:
+        may_expunge |= self.notified == b"selected"  # RFC 5465 §5.3
         for line in lines:
             if found := _counted.fullmatch(line):
                 self._count(int(found[1]), found[2], may_expunge)
@@ -184,8 +188,9 @@ class Sessions(RuleBasedStateMachine):
 
     def _picked(self, one: Told, picked: list[int]) -> list[int]:
         """Sequence numbers that the session believes in, of messages whose UIDs it knows."""
-        one.learn()
-        return sorted({pick % len(one.messages) + 1 for pick in picked}) if one.messages else []
+        one.learn()  # which may tell of others
+        known = [number for number, message in enumerate(one.messages, 1) if message.uid]
+        return sorted({known[pick % len(known)] for pick in picked}) if known else []
 
     def _set(self, one: Told, chosen: list[int], by_uid: bool) -> bytes:
         return b",".join(b"%d" % (one.messages[n - 1].uid or 0 if by_uid else n) for n in chosen)
@@ -253,7 +258,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(who=sessions, line=st.sampled_from((b"FETCH 1:* FLAGS", b"SEARCH DELETED", b"SEARCH KEYWORD one")))
     def look(self, who: int, line: bytes) -> None:
-        if self.told[who].messages:
+        if self.told[who].messages and self.told[who].notified != NONE:
             self.told[who].command(line, may_expunge=False)
 
     @rule(who=sessions, other=sessions)
@@ -270,6 +275,25 @@ class Sessions(RuleBasedStateMachine):
         one.take(heard.split(b"\r\n")[:-1], may_expunge=True)
         one.take(one.client.send(b"DONE").split(b"\r\n")[:-1], may_expunge=True)
 
+    @rule(who=sessions, what=st.sampled_from((b"selected", b"selected-delayed", NONE)))
+    def notify(self, who: int, what: bytes) -> None:
+        """RFC 5465 §6.1; after NONE a client does not know which flags changed meanwhile."""
+        one = self.told[who]
+        if one.notified == NONE:
+            for message in one.messages:
+                message.flags = None
+        one.notified = what
+        events = b"" if what == NONE else b"SET (%b (MessageNew MessageExpunge FlagChange))" % what
+        one.command(b"NOTIFY " + (events or NONE))
+
+    @rule(who=sessions)
+    def hear(self, who: int) -> None:
+        """What NOTIFY tells while no command is under way."""
+        one = self.told[who]
+        if one.notified not in (b"", NONE):
+            heard = one.client.run(one.client.session.resume(None))
+            one.take(heard.split(b"\r\n")[:-1], may_expunge=False)
+
     @rule()
     def settle(self) -> None:
         self.house.settle()
@@ -277,6 +301,8 @@ class Sessions(RuleBasedStateMachine):
     @rule(target=pasts)
     def go_away(self) -> Past:
         one = self.told[2]
+        if one.notified == NONE:
+            self.notify(2, b"selected")
         one.command(b"NOOP")
         one.learn()
         return Past(one.validity, one.highest or 1, one.known())
@@ -310,7 +336,9 @@ class Sessions(RuleBasedStateMachine):
         fresh = Told(self.house.login())
         fresh.take(fresh.select(), may_expunge=True)
         fresh.learn()
-        for one in self.told:
+        for number, one in enumerate(self.told):
+            if one.notified == NONE:
+                self.notify(number, b"selected-delayed")
             one.command(b"NOOP")
             one.learn()
             assert one.known() == fresh.known(), one.enabled
