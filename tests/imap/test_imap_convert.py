@@ -44,6 +44,18 @@ def test_convert_of_a_message_whose_file_is_gone(tmp_path: Path) -> None:
     house.close()
 
 
+def test_convert_and_uidonly_exclude_each_other(tmp_path: Path) -> None:
+    maildir(tmp_path / "mail", 1)
+    house = House(tmp_path / "mail")
+    client = house.login()
+    client.command(b"ENABLE UIDONLY")
+    client.command(b"SELECT INBOX")
+    assert client.command(b"CONVERT 1 (NIL) BINARY[1]")[-1].startswith(b"TAG BAD [UIDREQUIRED]")
+    assert client.command(b"UID CONVERT 1 (NIL) BINARY[1]")[-1].startswith(b"TAG NO [CANNOT]")
+    assert client.command(b'CONVERSIONS "text/html" "*"')[-1].startswith(b"TAG OK")
+    house.close()
+
+
 def test_convert_of_wide_characters_is_a_binary_literal(tmp_path: Path) -> None:
     maildir(tmp_path / "mail", 1)
     house = House(tmp_path / "mail")
