@@ -16,13 +16,13 @@ from doocot.store.disk_errors import disk_errors
 from doocot.store.index import mailboxes, messages
 from doocot.store.index.database import reading
 from doocot.store.index.mailboxes import CREATED, DELETED, METADATA_CHANGED, RENAMED, SUBSCRIBED, MailboxRow
-from doocot.store.index.messages import Change, position_of
+from doocot.store.index.messages import EXPUNGED, Change, position_of
 from doocot.store.root import Root
 
 if TYPE_CHECKING:
     from doocot.mailbox.user import Mail
 
-MOST: Final = 2000  # Changes that are looked at together, in a millisecond
+MOST: Final = 2000  # Changes that are looked at together, in less than a millisecond
 LOOKED_AT: Final = 1000  # folders that one look at other programs' work looks at
 NAMES: Final = frozenset((CREATED, DELETED, RENAMED, SUBSCRIBED))
 
@@ -79,16 +79,16 @@ def touched(root: Root, since: int) -> Touched | None:
     reader = root.db.reader
     with reader:
         position = position_of(reader)
-        found = messages.changes_of_all(reader, since, MOST) if position != since else []
+        found = messages.counted_changes(reader, since, MOST)
+        others = found is not None and any(kind > EXPUNGED for _, kind, _ in found)
+        told = messages.changes_of_mailboxes(reader, since) if others else []
     if found is None:
         return None
     kinds: dict[int, dict[int, int]] = {}
-    for change in found:
-        of_mailbox = kinds.setdefault(change.mailbox, {})
-        of_mailbox[change.kind] = of_mailbox.get(change.kind, 0) + 1
-    names = [change for change in found if change.kind in NAMES]
-    metadata = [change for change in found if change.kind == METADATA_CHANGED]
-    return Touched(position, kinds, names, metadata)
+    for mailbox, kind, count in found:
+        kinds.setdefault(mailbox, {})[kind] = count
+    names = [change for change in told if change.kind in NAMES]
+    return Touched(position, kinds, names, [change for change in told if change.kind == METADATA_CHANGED])
 
 
 def renamed(changes: Iterable[Change]) -> dict[str, str]:

@@ -94,17 +94,21 @@ def changes(connection: apsw.Connection, since: int, mailbox: int | None = None)
     return [_change(row) for row in rows(connection, sql, (since,) if mailbox is None else (since, mailbox))]
 
 
-def changes_of_all(connection: apsw.Connection, since: int, most: int) -> list[Change] | None:
-    """As `changes`, without UIDs and flags: which mailboxes, how, and their names; None for more than `most`."""
+def counted_changes(connection: apsw.Connection, since: int, most: int) -> list[tuple[int, int, int]] | None:
+    """(mailbox, kind, how many Changes) after position `since`; None where `changes` is, and for more than `most`."""
     ((trimmed,),) = rows(connection, "SELECT trimmed FROM root")
     if since < trimmed:
         return None
-    named = f"iif(kind > {EXPUNGED}, uids, ''), iif(kind > {EXPUNGED}, sets, '')"
-    sql = f"SELECT position, mailbox, kind, {named} FROM change WHERE position > ? ORDER BY position LIMIT ?"
+    some = "SELECT mailbox, kind FROM change WHERE position > ? ORDER BY position LIMIT ?"
+    sql = f"SELECT mailbox, kind, count(*) FROM ({some}) GROUP BY mailbox, kind"
     found = rows(connection, sql, (since, most + 1))
-    if len(found) > most:
-        return None
-    return [Change(at, mailbox, kind, (), name=name, old_name=old) for at, mailbox, kind, name, old in found]
+    return None if sum(count for _, _, count in found) > most else found
+
+
+def changes_of_mailboxes(connection: apsw.Connection, since: int) -> list[Change]:
+    """The Changes after position `since` that tell of mailboxes themselves, not of their messages."""
+    sql = "SELECT position, mailbox, kind, uids, keep, put, sets FROM change WHERE position > ? AND kind > ? ORDER BY 1"
+    return [_change(row) for row in rows(connection, sql, (since, EXPUNGED))]
 
 
 def position_of(connection: apsw.Connection) -> int:
