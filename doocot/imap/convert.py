@@ -1,4 +1,8 @@
-"""CONVERSIONS, CONVERT and UID CONVERT (RFC 5259): text and headers in another charset, and HTML as text."""
+"""CONVERSIONS, CONVERT and UID CONVERT (RFC 5259): text and headers in another charset, and HTML as text.
+
+Conversions give the same each time and are not kept between commands, though §8.5 would like two to be: the texts that
+are converted are small, and what is kept for a client that never asks again is memory.
+"""
 
 import re
 from collections.abc import Callable
