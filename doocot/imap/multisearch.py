@@ -139,7 +139,7 @@ def _selected(session: "ImapSession", args: Search) -> Generator[Step, Any, None
     if b"SAVE" in args.options:
         save(session, args, rows)
     if b"UPDATE" in args.options:
-        yield updates.begin(session, args.keys.key, given, rows, True, correlators=correlators)
+        yield updates.begin(session, args.keys.key, given, rows, True, correlators=correlators, items=args.items)
 
 
 def _other(session: "ImapSession", args: Search, name: str) -> Generator[Step, Any, None]:

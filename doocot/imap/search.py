@@ -9,6 +9,7 @@ import numpy as np
 
 from doocot.imap import extensions, gmail, limits, progress, untagged, updates
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
+from doocot.imap.fetch_items import Item, parse_list
 from doocot.imap.filters import without_filters
 from doocot.imap.given import given_to
 from doocot.imap.partial import Partial, partial_range
@@ -42,6 +43,7 @@ class Search:
     keys: Keys
     partial: Partial | None = None
     charset: bool = False  # CHARSET was said, which SORT and THREAD always do in their way
+    items: tuple[Item, ...] = ()  # of UPDATE
 
     @classmethod
     def parse(cls, c: Cursor) -> "Search":
@@ -52,10 +54,11 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The options of RETURN; `partial` is the range of PARTIAL."""
+    """The options of RETURN; `partial` is the range of PARTIAL, `items` are what UPDATE wants of new messages."""
 
     options: frozenset[bytes]
     partial: Partial | None
+    items: tuple[Item, ...] = ()
 
 
 def return_options(c: Cursor) -> Returned | None:
@@ -75,7 +78,7 @@ def program(c: Cursor, returned: Returned | None, charset: bytes) -> Search:
     keys = parse_keys(c, name or "utf-8")
     if returned is None:
         return Search(None, name is not None, keys)
-    return Search(returned.options, name is not None, keys, returned.partial)
+    return Search(returned.options, name is not None, keys, returned.partial, items=returned.items)
 
 
 def criteria(c: Cursor, returned: Returned | None = None) -> Search:
@@ -90,11 +93,16 @@ def _options(c: Cursor) -> Returned:
     """`"RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"`; none stands for ALL (RFC 4731 §3.1)."""
     begin = c.sp().position
     ranges: list[Partial] = []
+    items: list[Item] = []
 
     def option() -> bytes:
-        name = c.keyword()
+        name, end = c.keyword(), c.position
         if name == b"PARTIAL":
             ranges.append(partial_range(c.sp()))
+        elif name == b"UPDATE" and c.try_sp() and c.at(b"("):  # `modifier-update`, RFC 5465 §8
+            items.extend(parse_list(c))
+        elif name == b"UPDATE":
+            c.position = end
         return name
 
     options = frozenset(c.paren_list(option, empty=True))
@@ -103,7 +111,7 @@ def _options(c: Cursor) -> Returned:
     if len(ranges) > 1 or (ranges and b"ALL" in options):
         raise BadSyntax("RETURN takes one PARTIAL or ALL", begin)  # RFC 9394 §3.1
     options -= {b"CONTEXT"}  # "servers MAY ignore this return option", RFC 5267 §4.2: columns are kept for every search
-    return Returned(options or _ALL, ranges[0] if ranges else None)
+    return Returned(options or _ALL, ranges[0] if ranges else None, tuple(dict.fromkeys(items)))
 
 
 @command("SEARCH", "UID SEARCH", state=State.SELECTED, parse=Search.parse, expunge=False)
@@ -119,7 +127,7 @@ def _search(session: "ImapSession", args: Search, by_uid: bool) -> Steps:
     rows, scores = yield from found_rows(session, args)
     data = answer(session, args, by_uid, rows, scores)
     if args.options is not None and b"UPDATE" in args.options:
-        data += updates.begin(session, args.keys.key, given, rows, by_uid)
+        data += updates.begin(session, args.keys.key, given, rows, by_uid, items=args.items)
     return Ok(b"Search completed.", code, data)
 
 

@@ -76,5 +76,5 @@ def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:
     if options is not None and b"UPDATE" in options and by_relevancy:
         data += updates.refused(session, b"An order by relevancy is not kept up to date.")
     elif options is not None and b"UPDATE" in options:
-        data += updates.begin(session, program.keys.key, given, rows, by_uid, args.order)
+        data += updates.begin(session, program.keys.key, given, rows, by_uid, args.order, items=program.items)
     return Ok(b"Sort completed.", data=data)

@@ -107,7 +107,7 @@ def in_parts(session: "ImapSession", delta: Delta | None, *, by_uid: bool) -> Ge
         yield told(session, delta, by_uid=by_uid)
     if new and session.notify is not None and session.notify.selected.items is not None:
         yield from fetch.unasked(session, session.notify.selected.items, new)
-    yield from updates.changed(session)
+    yield from updates.changed(session, fetch.unasked)
 
 
 def of_view(session: "ImapSession", view: View, *, expunge: bool, by_uid: bool) -> Generator[Step, Any, bool]:

@@ -3,19 +3,21 @@
 `leaving` speaks before an EXPUNGE, as its message numbers are those from before; `changed` after EXISTS and FETCH.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
 from doocot.errors import MailError
 from doocot.imap.command import Bad, No, Ok, Result, State, command
+from doocot.imap.fetch_items import Item
 from doocot.mailbox.search import Given
 from doocot.mailbox.search_tree import Key
 from doocot.mailbox.search_updates import aged, matched, names_last, names_time, pieces, settled
 from doocot.mailbox.sort import Criterion, in_order
 from doocot.mailbox.view import Delta, merge, rows_at, uids_at
+from doocot.store.index.messages import Range, ranges_of
 from doocot.store.snapshot import Ints, column, last_uid, row_of_uid, rows_of_uids
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Step
@@ -23,6 +25,8 @@ from doocot.wire.numset import format_in_order, format_numbers
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
+
+Fetch: TypeAlias = 'Callable[["ImapSession", tuple[Item, ...], list[Range]], Generator[Step, Any, None]]'
 
 MAX_UPDATES: Final = 16  # of one session
 MAX_RESULTS: Final = 1 << 20  # of all updates of a session but the first, which a client must have (RFC 5267 §4.3.1)
@@ -47,6 +51,7 @@ class Update:
     given: Given
     names_last: bool
     names_time: bool
+    items: tuple[Item, ...] = ()
 
 
 @dataclass(slots=True)
@@ -73,10 +78,11 @@ def begin(
     by_uid: bool,
     order: Sequence[Criterion] = (),
     correlators: bytes = b"",
+    items: tuple[Item, ...] = (),
 ) -> bytes:
     """Keeps these results up to date from now on; what the client is told where there are too many already.
 
-    `given` is what the search began with.
+    `given` is what the search began with, `items` are wanted of new messages that come to the results.
     """
     view, updates = session.view, session.updating
     assert view is not None
@@ -89,7 +95,7 @@ def begin(
     correlators = correlators or b'TAG "%b"' % session.tag
     key = settled(view, key, given.saved)
     last, time = names_last(key), names_time(key)
-    updates.known[session.tag] = Update(correlators, key, by_uid, order, uids, given, last, time)
+    updates.known[session.tag] = Update(correlators, key, by_uid, order, uids, given, last, time, items)
     return b""
 
 
@@ -153,8 +159,11 @@ def waiting(session: "ImapSession", delta: Delta | None) -> bool:
     return updates.stale or (delta is not None and bool(updates.known))
 
 
-def changed(session: "ImapSession") -> Generator[Step, Any, None]:
-    """Steps that tell what came to the results and what left them otherwise (RFC 5267 §4.3.3-4)."""
+def changed(session: "ImapSession", fetch: Fetch) -> Generator[Step, Any, None]:
+    """Steps that tell what came to the results and what left them otherwise (RFC 5267 §4.3.3-4).
+
+    `fetch` gives the FETCH responses for new messages, before the ESEARCH response that adds them (RFC 5465 §7).
+    """
     view, updates = session.view, session.updating
     if view is None or not updates.stale:
         return
@@ -173,14 +182,14 @@ def changed(session: "ImapSession") -> Generator[Step, Any, None]:
         if one.names_last:
             rows = np.union1d(rows, np.arange(max(first - 1, 0), first))  # until now, or again
         try:
-            yield from _look(session, one, rows, np.arange(first, view.snapshot.count))
+            yield from _look(session, one, rows, np.arange(first, view.snapshot.count), fetch)
         except MailError as error:
             session.context.refused(session, error)
             del updates.known[tag]
             yield b'* NO [NOUPDATE "%b"] %b\r\n' % (tag, error.text.encode("ascii", "replace"))
 
 
-def _look(session: "ImapSession", one: Update, altered: Ints, new: Ints) -> Generator[Step, Any, None]:
+def _look(session: "ImapSession", one: Update, altered: Ints, new: Ints, fetch: Fetch) -> Generator[Step, Any, None]:
     """Asks of the altered rows and of the new ones, each on their own: the new ones have no Facts yet."""
     view = session.view
     assert view is not None
@@ -195,6 +204,9 @@ def _look(session: "ImapSession", one: Update, altered: Ints, new: Ints) -> Gene
     come, leave = uids[rows[mask & ~known]], uids[rows[~mask & known]]
     if not len(come) and not len(leave):
         return
+    fresh = new[np.isin(uids[new], come)] if one.items else new[:0]
+    if len(fresh):
+        yield from fetch(session, one.items, [(low, high + 1) for low, high in ranges_of(fresh.tolist())])
     results = one.uids[~np.isin(one.uids, leave)]
     if one.order:
         results = np.sort(np.concatenate((results, come)))
