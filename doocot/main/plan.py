@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from doocot.config.check import SERVED
@@ -15,6 +16,8 @@ from doocot.main.identity import Identity, PlanError, group_id, identity, user_i
 from doocot.net.listener import Address
 from doocot.net.tls import TlsSettings
 from doocot.wire.smtp import client_workarounds
+
+ALPN: Final = MappingProxyType({"imap": "imap"})  # names in TLS, where the protocol has one (RFC 7301 §6)
 
 MAX_WORKERS: Final = 64
 _ANY: Final = {"*": "0.0.0.0", "[::]": "::"}
@@ -149,7 +152,7 @@ def _unix(settings: Settings, unix: UnixListener) -> Address:
 
 
 def _tls(config: Config, protocol: str) -> Tls | None:
-    settings = effective(config, protocol)
+    settings, alpn = effective(config, protocol), ALPN.get(protocol, "")
     if settings.ssl == "no" or not settings.ssl_cert:
         return None
     names = {layer.filter.local_name for layer in config.layers if layer.filter.local_name}
@@ -158,11 +161,11 @@ def _tls(config: Config, protocol: str) -> Tls | None:
         for name in text.split():
             own = effective(config, protocol, local_name=name)
             if (own.ssl_cert, own.ssl_key) != (settings.ssl_cert, settings.ssl_key):
-                by_name.append((name, tls_settings(own)))
-    return Tls(tls_settings(settings), tuple(by_name))
+                by_name.append((name, tls_settings(own, alpn)))
+    return Tls(tls_settings(settings, alpn), tuple(by_name))
 
 
-def tls_settings(settings: Settings) -> TlsSettings:
+def tls_settings(settings: Settings, alpn: str = "") -> TlsSettings:
     """The TLS part of the settings, with the files read; PlanError names one that cannot be."""
     texts = {}
     for name in ("ssl_cert", "ssl_key", "ssl_ca", "ssl_alt_cert", "ssl_alt_key"):
@@ -182,4 +185,5 @@ def tls_settings(settings: Settings) -> TlsSettings:
         settings.ssl_prefer_server_ciphers,
         texts["ssl_alt_cert"],
         texts["ssl_alt_key"],
+        alpn,
     )

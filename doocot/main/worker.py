@@ -30,7 +30,7 @@ from doocot.events.events import Events, attach_counters
 from doocot.events.log import Log, attach_log
 from doocot.main.channel import Channel, Message, close_all, receive, take
 from doocot.main.logs import log_settings
-from doocot.main.plan import Listening, Plan
+from doocot.main.plan import ALPN, Listening, Plan
 from doocot.main.scheduling import BACKGROUND_NICE, JOB_NICE, loop_goes_first, thread_pool
 from doocot.main.services import ProtocolRow, WorkerContext, protocol_table
 from doocot.net.connection import Connection
@@ -155,7 +155,8 @@ class Worker:
             Limits(),
             contexts.current if contexts is not None else None,
             listening.tls,
-            describe_peer,
+            secured=describe_peer,
+            alpn=ALPN.get(listening.protocol, ""),
             admit=self._admit,
             logged_in=self._logged_in,
             logged_out=self._closed,

@@ -18,6 +18,13 @@ from typing import Any, Final, TypeAlias
 from doocot.net.connection import Connection
 from doocot.net.limits import Gate
 from doocot.net.service import Net, Service
+from doocot.wire.client_hello import (
+    HEADER,
+    MAX_RECORD,
+    NO_APPLICATION_PROTOCOL,
+    offered_protocols,
+    record_length,
+)
 from doocot.wire.flow import Peer
 from doocot.wire.proxy_header import MAX_V2, ProxyHeader, ProxyHeaderError, header_length, parse_header
 
@@ -29,10 +36,15 @@ _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOME
 _PAUSE: Final = 0.5  # seconds without accepting when there are no descriptors left
 _HEAD_START: Final = 0.001  # seconds that workers without a connection are ahead where several share a socket
 _FIRST_SYSTEMD_FD: Final = 3
+SHOWN_NAMES: Final = 8  # of the protocols that a refused client offers
 
 
 class ListenError(Exception):
     """An address that cannot be listened on; says which one, why, and what to do."""
+
+
+class AlpnError(Exception):
+    """A TLS client that wants to speak another protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +302,8 @@ class Acceptor:
             peer = self._proxied(peer, header)
         service = self.service
         tls = service.tls() if service.implicit_tls and service.tls is not None else None
+        if tls is not None and service.alpn:
+            await asyncio.wait_for(self._judge_protocols(client, service.alpn), service.limits.handshake)
         await self._net.loop.connect_accepted_socket(
             partial(Connection, self._net, service, peer, partial(self._gate.leave, remote)),
             client,
@@ -317,6 +331,14 @@ class Acceptor:
             header.certificate_name,
         )
 
+    async def _judge_protocols(self, client: socket.socket, alpn: str) -> None:
+        """Refuse a TLS client that offers protocols and not ours (RFC 7301 §3.2)."""
+        offered = offered_protocols(await _client_hello(self._net.loop, client))
+        if offered and alpn.encode() not in offered:
+            client.send(NO_APPLICATION_PROTOCOL)
+            names = ", ".join(name.decode("ascii", "backslashreplace") for name in offered[:SHOWN_NAMES])
+            raise AlpnError(f"it offers {names} and not {alpn} (ALPN)")
+
     async def _proxy_header(self, client: socket.socket, remote: str) -> ProxyHeader:
         """Read the header and not one byte more: behind it comes what TLS or the session must see."""
         if self.proxies is not None and remote and not is_in(remote, self.proxies.trusted):
@@ -330,6 +352,20 @@ class Acceptor:
             whole = header_length(data + seen)
             data += client.recv(len(seen) if whole is None else min(len(seen), whole - len(data)))
         return parse_header(data)
+
+
+async def _client_hello(loop: asyncio.AbstractEventLoop, client: socket.socket) -> bytes:
+    """The first record of a TLS client, which stays where it is; less when it is none, or ends before it is whole."""
+    seen, wanted = b"", HEADER
+    while wanted > len(seen):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)  # else part of it would wake us all the time
+        await _readable(loop, client)
+        before, seen = seen, client.recv(MAX_RECORD, socket.MSG_PEEK)
+        if len(seen) == len(before):
+            break
+        wanted = record_length(seen)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+    return seen[:wanted]
 
 
 async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:

@@ -45,6 +45,7 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     tls: Callable[[], ssl.SSLContext] | None = None
     implicit_tls: bool = False
+    alpn: str = ""  # with implicit TLS: who offers protocols must offer this one
     secured: Callable[[Peer, asyncio.BaseTransport], Peer] | None = None
     admit: "Callable[[Connection, str], Awaitable[str] | None] | None" = None
     opened: "Callable[[Connection], None] | None" = None

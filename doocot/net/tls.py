@@ -45,6 +45,7 @@ class TlsSettings:
     prefer_server_ciphers: bool = False
     alt_cert: str = ""
     alt_key: str = ""
+    alpn: str = ""  # the protocol that is chosen when a client offers it (RFC 7301)
 
 
 def make_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -70,6 +71,8 @@ def make_context(settings: TlsSettings) -> ssl.SSLContext:
             context.load_verify_locations(cadata=settings.ca)
         except ssl.SSLError as error:
             raise TlsError(f"ssl_ca: no certificates could be read from it ({error.reason})") from error
+    if settings.alpn:
+        context.set_alpn_protocols([settings.alpn])
     if settings.verify_client_cert:
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
