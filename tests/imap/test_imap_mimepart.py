@@ -1,5 +1,6 @@
 """SEARCH MIMEPART over a mailbox: files that are gone, work without end, and others that get their turn."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,11 @@ def message(number: int) -> bytes:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Searcher:
+def box(tmp_path: Path) -> Iterator[Searcher]:
     make_maildir(tmp_path / "Maildir", [(message(number), "", 1) for number in range(1, COUNT + 1)])
-    return Searcher(open_roots(), tmp_path / "Maildir")
+    roots = open_roots()
+    yield Searcher(roots, tmp_path / "Maildir")
+    roots.close()
 
 
 def test_parts_are_found_in_facts_and_in_files(box: Searcher) -> None:
