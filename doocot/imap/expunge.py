@@ -8,7 +8,7 @@ from doocot.imap.select import leave
 from doocot.imap.untagged import highest_modseq
 from doocot.mailbox import change
 from doocot.mailbox.view import refresh
-from doocot.store.index.messages import Range
+from doocot.store.index.messages import Change, Range
 from doocot.store.snapshot import last_uid
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Job
@@ -44,11 +44,18 @@ def _expunge(session: "ImapSession", uids: list[Range] | None) -> Steps:
     done = yield Job(lambda: change.expunge(view, uids, wait=True))
     code = None
     if done is not None:
+        _count(session, done)
         session.context.unsettled(view.live.root)
         if b"CONDSTORE" in session.enabled:
             refresh(view.live)
             code = b"HIGHESTMODSEQ %d" % highest_modseq(view)
     return Ok(b"Expunge completed.", code=code)
+
+
+def _count(session: "ImapSession", done: Change) -> None:
+    """For the log line of the session's end."""
+    expunged = sum(high - low + 1 for low, high in done.ranges)
+    session.counts["expunged"] = session.counts.get("expunged", 0) + expunged
 
 
 @command("CLOSE", state=State.SELECTED, sync=False)
@@ -67,6 +74,7 @@ def _close(session: "ImapSession") -> Steps:
     assert view is not None
     done = yield Job(lambda: change.expunge(view, None, wait=True))
     if done is not None:
+        _count(session, done)
         session.context.unsettled(view.live.root)
     leave(session)
     return Ok(b"Close completed.")

@@ -175,3 +175,16 @@ def test_imap_logout_format(house: House) -> None:
     assert lines(house, "imap_logout")[1].startswith("Disconnected: Connection closed i=")
     assert lines(house, "imap_logout")[1].endswith(" d=0 h=0 u=me s=session")
     assert said > 0 < heard
+
+
+def test_imap_logout_counts_what_was_expunged(house: House) -> None:
+    client = house.login()
+    for _ in range(5):
+        client.send(b"a APPEND INBOX {7+}\r\nmessage")
+    client.command(b"SELECT INBOX")
+    client.command(b"STORE 2:3 +FLAGS (\\Deleted)")
+    client.command(b"EXPUNGE")
+    client.command(b"STORE 1 +FLAGS (\\Deleted)")
+    client.command(b"CLOSE")
+    client.session.lost()
+    assert " expunged=3 " in lines(house, "imap_logout")[0]
