@@ -136,9 +136,8 @@ class Told:
             message.modseq = int(found[1])
 
     def learn(self) -> None:
-        """Asks for what it was not told."""
-        unknown = [n for n, message in enumerate(self.messages, 1) if message.uid is None or message.flags is None]
-        if unknown:
+        """Asks for what it was not told, until the answers tell of nothing new."""
+        while unknown := [n for n, one in enumerate(self.messages, 1) if one.uid is None or one.flags is None]:
             self.command(b"FETCH %b (UID FLAGS)" % b",".join(b"%d" % n for n in unknown), may_expunge=False)
 
     def known(self) -> dict[int, Flags]:
