@@ -315,7 +315,18 @@ GRAMMAR: tuple[tuple[int, Callable[[random.Random], bytes]], ...] = (
     (6, fixed(b"NOOP", b"CHECK", b"CAPABILITY", b"NAMESPACE", b"IDLE\r\nDONE")),
     (1, fixed(b"CLOSE", b"UNSELECT")),
     (2, metadata),
-    (2, fixed(b"ENABLE CONDSTORE", b"ENABLE QRESYNC", b"ENABLE X", b"ENABLE METADATA", b"ID NIL", b'ID ("name" "x")')),
+    (
+        2,
+        fixed(
+            b"ENABLE CONDSTORE",
+            b"ENABLE QRESYNC",
+            b"ENABLE X",
+            b"ENABLE METADATA",
+            b"ID NIL",
+            b'ID ("name" "x")',
+            b"COMPRESS DEFLATE",
+        ),
+    ),
     (2, lambda dice: b"STATUS %b (MESSAGES UNSEEN UIDNEXT RECENT HIGHESTMODSEQ SIZE)" % dice.choice(BOXES)),
     (
         2,

@@ -20,7 +20,7 @@ from doocot.mailbox.user import Mail
 from doocot.store.files import Files, MailFsync
 from doocot.store.root import Location, Root
 from doocot.store.settle import settle_all
-from doocot.wire.flow import Admit, Close, Idle, Job, More, Peer, Step
+from doocot.wire.flow import Admit, Close, Compress, Idle, Job, More, Peer, Step
 
 
 @dataclass
@@ -107,6 +107,8 @@ class Client:
             return self.session.resume(None)
         if isinstance(pending, Admit):
             return self.session.resume(None)
+        if isinstance(pending, Compress):  # net would inflate it
+            return self.session.receive(pending.data)
         assert isinstance(pending, Job), pending
         self.jobs += 1
         try:

@@ -177,6 +177,16 @@ def test_imap_logout_format(house: House) -> None:
     assert said > 0 < heard
 
 
+def test_compress_is_answered_once(house: House) -> None:
+    client = house.login()
+    answers = client.send(b"a COMPRESS DEFLATE\r\nb COMPRESS DEFLATE\r\nc COMPRESS X\r\nd NOOP").split(b"\r\n")
+    assert [answer.partition(b"] ")[0] for answer in answers[1:3]] == [
+        b"b NO [COMPRESSIONACTIVE",
+        b"c NO [COMPRESSIONACTIVE",
+    ]
+    assert (answers[0], answers[3]) == (b"a OK Begin compression.", b"d OK NOOP completed.")
+
+
 def test_imap_logout_counts_what_was_expunged(house: House) -> None:
     client = house.login()
     for _ in range(5):
