@@ -129,7 +129,8 @@ HOSTILE = (
     b"x" * 9000,
 )
 ENTRIES = (b"/private/x", b"/private/x/y", b"/shared/comment", b"/private/specialuse", b"/private")
-REFUSED = (b"STARTTLS", b"LOGIN", b"AUTHENTICATE", b"LOGOUT")  # to those who are logged in
+# Refused to those who are logged in, or the end of that.
+REFUSED = (b"STARTTLS", b"LOGIN", b"AUTHENTICATE", b"LOGOUT", b"UNAUTHENTICATE")
 
 LITERAL = re.compile(rb"\{([0-9]+)\}\r\n\Z")
 NUMBERED = re.compile(rb"\* ([0-9]+) (EXISTS|EXPUNGE|FETCH)(?: (.*))?", re.DOTALL)
@@ -271,6 +272,21 @@ def sort(dice: random.Random) -> bytes:
     return by(dice, b"SORT %b%b UTF-8 %b" % (returned, order, dice.choice(KEYS)))
 
 
+def thread(dice: random.Random) -> bytes:
+    algorithm = dice.choice((b"REFERENCES", b"REFS", b"ORDEREDSUBJECT"))
+    return by(dice, b"THREAD %b UTF-8 %b" % (algorithm, dice.choice(KEYS)))
+
+
+def notify(dice: random.Random) -> bytes:
+    """What is told of the selected mailbox stays what a client without NOTIFY is told: the believer knows no other."""
+    others = dice.choice((b"personal", b"subscribed", b"(subtree a)", b"(mailboxes a INBOX)"))
+    events = dice.choice(
+        (b"NONE", b"(MessageNew MessageExpunge)", b"(MessageNew MessageExpunge FlagChange MailboxName)")
+    )
+    status = dice.choice((b"", b"STATUS "))
+    return b"NOTIFY SET %b(selected-delayed (MessageNew MessageExpunge FlagChange)) (%b %b)" % (status, others, events)
+
+
 def esearch(dice: random.Random) -> bytes:
     return b"ESEARCH %b%b%b" % (dice.choice(SOURCES), dice.choice(RETURNS), dice.choice(KEYS))
 
@@ -296,12 +312,10 @@ GRAMMAR: tuple[tuple[int, Callable[[random.Random], bytes]], ...] = (
     (6, search),
     (2, sort),
     (2, esearch),
-    (
-        1,
-        fixed(
-            b'CANCELUPDATE "q1" "q2"', b"UIDBATCHES 500", b"UIDBATCHES 500 1:2", b"UID FETCH 1:* (UID) (PARTIAL 1:2)"
-        ),
-    ),
+    (2, thread),
+    (1, notify),
+    (1, lambda dice: b'CANCELUPDATE "q%d"' % dice.randrange(30)),
+    (1, fixed(b"UIDBATCHES 500", b"UIDBATCHES 500 1:2", b"UID FETCH 1:* (UID) (PARTIAL 1:2)")),
     (4, select),
     (6, lambda dice: by(dice, b"COPY %b %b" % (numbers(dice), dice.choice(BOXES)))),
     (6, lambda dice: by(dice, b"MOVE %b %b" % (numbers(dice), dice.choice(BOXES)))),
@@ -322,9 +336,17 @@ GRAMMAR: tuple[tuple[int, Callable[[random.Random], bytes]], ...] = (
             b"ENABLE QRESYNC",
             b"ENABLE X",
             b"ENABLE METADATA",
+            b"ENABLE IMAP4rev2",
+            b"ENABLE UTF8=ACCEPT",
             b"ID NIL",
             b'ID ("name" "x")',
             b"COMPRESS DEFLATE",
+            b"LANGUAGE",
+            b"LANGUAGE de",
+            b"LANGUAGE i-default",
+            b"COMPARATOR",
+            b'COMPARATOR "i;octet"',
+            b'CONVERSIONS "text/plain" "text/*"',
         ),
     ),
     (2, lambda dice: b"STATUS %b (MESSAGES UNSEEN UIDNEXT RECENT HIGHESTMODSEQ SIZE)" % dice.choice(BOXES)),
