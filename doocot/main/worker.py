@@ -76,7 +76,7 @@ class Worker:
         self._log: Log | None = None
         self._counters = attach_counters(self._events)
         self._pool = thread_pool(JOB_THREADS, "job", JOB_NICE)
-        # Deliveries need both processors; only a client that is alone gains by polling for him.
+        # Deliveries need every processor; only a client that is alone gains by polling for him.
         spin = Spin(loop.call_soon, clients=1 if boot.number in boot.plan.serving("lmtp") else math.inf)
         net = Net(loop, self._pool, self._run(), spin if boot.spin else None, waiting=wakeups.waiting)
         self.context = WorkerContext(boot.number, boot.plan.config, self._events, net, page, wakeups)
