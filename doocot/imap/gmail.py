@@ -13,7 +13,16 @@ from doocot.imap.command import Bad, No, Steps
 from doocot.mailbox import fetch as columns
 from doocot.mailbox import fetch_columns
 from doocot.mailbox.change import FlagChange, Operation
-from doocot.mailbox.labels import FLAG_LABELS, IMPORTANT, MAX_LABEL, changed_by, keyword_of, know_use, labels_of
+from doocot.mailbox.labels import (
+    FLAG_LABELS,
+    IMPORTANT,
+    MAX_LABEL,
+    changed_by,
+    control,
+    keyword_of,
+    know_use,
+    labels_of,
+)
 from doocot.mailbox.metadata import special_uses
 from doocot.mailbox.namespaces import special
 from doocot.mailbox.places import find
@@ -90,6 +99,8 @@ def label(c: Cursor) -> str:
         raise BadSyntax("the label is not in modified UTF-7", begin) from None
     if not text or len(text) > MAX_LABEL:
         raise BadSyntax(f"a label has from 1 to {MAX_LABEL} characters", begin)
+    if control(text):
+        raise BadSyntax("a label has no control characters", begin)
     return text
 
 

@@ -40,6 +40,8 @@ _MAX_KEPT: Final = 10_000
 _plain = re.compile(r"[!#&'+,\-./0-9:;<>?@A-Z\[^_`a-z|}~][!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]*").fullmatch
 _special = re.compile(rb"[^!#$&'+,\-./0-9:;<>?@A-Z\[^_`a-z|}~]")
 _encoded = re.compile(rb"=([0-9A-F]{2})")
+_system = re.compile(r"\\[A-Za-z]+").fullmatch
+control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 
 
 def keyword_of(label: str) -> str:
@@ -51,15 +53,20 @@ def keyword_of(label: str) -> str:
 
 
 def label_of(keyword: str) -> str | None:
-    """The label that a keyword is, None for one that is none."""
+    """The label that a keyword is, None for one that is none.
+
+    Anybody may set a keyword that decodes to what no label can be: to nothing, to control characters, or to what begins
+    as those labels do that are no keywords.
+    """
     if keyword.lower() == IMPORTANT.lower():
         return "\\Important"
     if keyword.startswith("$") or not keyword.isascii():
         return None
-    if not keyword.startswith(MANGLED):
-        return keyword
-    octets = _encoded.sub(lambda found: bytes([int(found[1], 16)]), keyword[1:].encode("ascii"))
-    return octets.decode("utf-8", "replace")
+    label = keyword
+    if keyword.startswith(MANGLED):
+        octets = _encoded.sub(lambda found: bytes([int(found[1], 16)]), keyword[1:].encode("ascii"))
+        label = octets.decode("utf-8", "replace")
+    return None if not label or label.startswith("\\") or control(label) else label
 
 
 class Labels(dict[int, bytes]):
@@ -84,7 +91,8 @@ class Labels(dict[int, bytes]):
 
 
 def _shown(label: str) -> bytes:
-    return label.encode("ascii") if label.startswith("\\") and label.isascii() else astring(mutf7.encode(label))
+    """`label = "\\" 1*ALPHA / astring`"""
+    return label.encode("ascii") if _system(label) else astring(mutf7.encode(label))
 
 
 def own_label(name: str, special_use: tuple[str, ...]) -> str:

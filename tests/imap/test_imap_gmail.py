@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from harness import Client, House
 
-from doocot.mailbox.labels import keyword_of, label_of
+from doocot.mailbox.labels import Labels, keyword_of, label_of
 
 MESSAGES = (
     b"Message-ID: <1@x>\nFrom: Ann <ann@x>\nTo: bob@x\nSubject: red apples\n\nthe first message\n",
@@ -176,3 +176,35 @@ def test_gmail_registered_keywords_are_no_labels() -> None:
     assert label_of("$Forwarded") is None
     assert label_of("$important") == "\\Important"
     assert label_of("=FF=zz") is not None
+
+
+KEYWORDS_THAT_ARE_NO_LABELS = (
+    "=",
+    "==5CA=29=29=0D=0A=2A=20BYE=20x",
+    "==5CSeen",
+    "=a=0D=0Ab",
+    "=a=00",
+    "=a=7F",
+    "==C2=85",
+)
+
+
+def test_gmail_keywords_that_no_label_gives_are_not_shown(client: Client) -> None:
+    client.command(b"STORE 1 +FLAGS (%b work)" % " ".join(KEYWORDS_THAT_ARE_NO_LABELS).encode())
+    assert labels(client, 1) == b"\\Inbox work"
+    assert found(client, b'X-GM-LABELS "\\\\Seen"') == b""
+    assert client.command(b'STORE 1 +X-GM-LABELS "a&AA0ACg-b"')[-1].startswith(b"TAG BAD")
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS_THAT_ARE_NO_LABELS)
+def test_gmail_keywords_that_no_label_gives_are_no_labels(keyword: str) -> None:
+    assert label_of(keyword) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"), [("\\Sent", b"\\Sent"), ("\\A b", b'"\\\\A b"'), ("\\A)\r\n", b'"\\\\A)&AA0ACg-"')]
+)
+def test_gmail_only_a_word_behind_a_backslash_is_shown_as_it_is(client: Client, label: str, shown: bytes) -> None:
+    view = client.session.view
+    assert view is not None
+    assert Labels(view.live.root, label)[0] == shown
