@@ -1,9 +1,10 @@
 """FETCH and UID FETCH (RFC 3501 §6.4.5): the item list is compiled once into a plan of columns and cached."""
 
-from collections.abc import Generator
+import sys
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from doocot.message.parameters import decoded
 from doocot.message.sections import Section, SectionText, binary, section, wire
 from doocot.store.index.database import Busy
 from doocot.store.index.messages import SEEN, Range
-from doocot.store.snapshot import Piece, column, piece_of, pieces, uid_ranges
+from doocot.store.snapshot import Piece, piece_of, pieces, rows_where, runs, uid_ranges
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import MORE, Job, Step
 from doocot.wire.numset import NumSet
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _MODSEQ = Plain(b"MODSEQ")
 BULK = 50  # messages from which on a header section that somebody asks for becomes a Fact
+_BEHIND_ALL: Final = (sys.maxsize, sys.maxsize)  # a range that no row reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,14 +246,7 @@ def _header_sets(session: "ImapSession", items: tuple[Item, ...], count: int) ->
 
 def _changed(view: View, rows: list[Range], since: int) -> list[Range]:
     """The rows whose modseq is above `since`."""
-    found: list[Range] = []
-    for low, high in rows:
-        for row in (np.flatnonzero(column(view.snapshot, "modseq", [(low, high)]) > since) + low).tolist():
-            if found and found[-1][1] == row:
-                found[-1] = (found[-1][0], row + 1)
-            else:
-                found.append((row, row + 1))
-    return found
+    return runs(rows_where(view.snapshot, rows, "modseq", lambda modseqs: modseqs > since))
 
 
 def _vanished(session: "ImapSession", args: Fetch, by_uid: bool) -> bytes:
@@ -270,7 +265,8 @@ def _marking_seen(
     assert view is not None
     if before:
         yield before
-    unseen = [one for low, high in rows for one in _without_seen(view, low, high)]
+    marked = rows_where(view.snapshot, rows, "flags", lambda flags: flags & np.uint32(SEEN) == 0)
+    unseen = runs(marked)
     if unseen:
         seen = FlagChange(Operation.ADD, SEEN, frozenset())
         uids = uid_ranges(view.snapshot, unseen)
@@ -290,37 +286,23 @@ def _marking_seen(
         for run, altered in _split(rows, unseen):
             yield from _long(session, with_flags if altered else items, run, b"")
     except MailError:  # not all of them came, but all are seen now
-        marked = np.concatenate([np.arange(low, high) for low, high in unseen]) if unseen else np.empty(0, "i8")
         session.later(Delta(marked[:0], marked[:0], marked, -1))
         raise
     return Ok(b"Fetch completed.")
 
 
-def _without_seen(view: View, low: int, high: int) -> list[Range]:
-    found: list[Range] = []
-    for row in (np.flatnonzero(column(view.snapshot, "flags", [(low, high)]) & np.uint32(SEEN) == 0) + low).tolist():
-        if found and found[-1][1] == row:
-            found[-1] = (found[-1][0], row + 1)
-        else:
-            found.append((row, row + 1))
-    return found
-
-
-def _split(rows: list[Range], marked: list[Range]) -> list[tuple[list[Range], bool]]:
-    """The rows in order, cut where they enter or leave a marked range."""
-    cuts: list[tuple[list[Range], bool]] = []
+def _split(rows: Sequence[Range], marked: Iterable[Range]) -> Iterator[tuple[list[Range], bool]]:
+    """The rows in order, cut where they enter or leave a marked range. Both ascend, and are gone through once."""
+    others = iter(marked)
+    first, last = next(others, _BEHIND_ALL)
     for low, high in rows:
-        at = low
-        for first, last in marked:
-            if last <= at or first >= high:
-                continue
-            if first > at:
-                cuts.append(([(at, first)], False))
-            cuts.append(([(first, last)], True))
-            at = last
-        if at < high:
-            cuts.append(([(at, high)], False))
-    return cuts
+        while low < high:
+            while last <= low:
+                first, last = next(others, _BEHIND_ALL)
+            inside = first <= low
+            end = min(high, last if inside else first)
+            yield [(low, end)], inside
+            low = end
 
 
 def _long(

@@ -5,8 +5,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from doocot.imap import extensions, names, oldname, untagged
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.imap.sets import rows_of_ranges
@@ -17,7 +15,7 @@ from doocot.mailbox.places import find
 from doocot.mailbox.view import NEVER_RECENT, View
 from doocot.message.objectid import mailbox_id
 from doocot.store.index.messages import SEEN
-from doocot.store.snapshot import Snapshot, column, of_chunks, places_by_flag
+from doocot.store.snapshot import Snapshot, of_chunks, places_by_flag, rows_where
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.flow import MORE, Step
 from doocot.wire.numset import NumSet, parse_num_set
@@ -159,10 +157,7 @@ def _resynchronise(session: "ImapSession", view: View, resync: Resync) -> Genera
     if gone:
         yield gone
     known = rows_of_ranges(view.snapshot, resync.known_uids.resolve(max(view.live.row.uid_next - 1, 1)))
-    changed = [
-        np.flatnonzero(column(view.snapshot, "modseq", [(low, high)]) > resync.modseq) + low for low, high in known
-    ]
-    rows = np.concatenate(changed) if changed else np.empty(0, "i8")
+    rows = rows_where(view.snapshot, known, "modseq", lambda modseqs: modseqs > resync.modseq)
     if len(rows):
         for part in untagged.rendered(view, untagged.resync_plan(session), rows):
             yield part

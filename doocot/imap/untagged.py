@@ -170,8 +170,8 @@ def vanished(session: "ImapSession", uids: NumSet, since: int) -> bytes:
     gone = expunged_since(view.live.root.db.reader, view.live.row.id, since)
     there = column(view.snapshot, "uid")
     last = view.live.row.uid_next - 1
-    looked_at = _common(wanted, merge(gone) if gone is not None else [(1, last)])
-    told = [gap for low, high in looked_at for gap in _missing(there, low, min(high, last))]
+    looked_at = wanted if gone is None else list(_common(wanted, merge(gone)))
+    told = list(_common(_missing(there, last), looked_at))
     if not told:
         return b""
     return b"* VANISHED (EARLIER) %b\r\n" % format_ranges(merge(told))
@@ -190,16 +190,11 @@ def _common(left: Sequence[Range], right: Sequence[Range]) -> Iterator[Range]:
             first, last = next(others, (0, 0))
 
 
-def _missing(there: Ints, low: int, high: int) -> list[tuple[int, int]]:
-    """The gaps between existing UIDs within low..high."""
-    gaps, at = [], low
-    for uid in there[np.searchsorted(there, low) : np.searchsorted(there, high, side="right")].tolist():
-        if uid > at:
-            gaps.append((at, uid - 1))
-        at = uid + 1
-    if at <= high:
-        gaps.append((at, high))
-    return gaps
+def _missing(there: Ints, last: int) -> list[Range]:
+    """The gaps between existing UIDs, from 1 to `last`."""
+    edges = np.concatenate(([0], there, [last + 1])).astype("i8")
+    gaps = np.flatnonzero(np.diff(edges) > 1)
+    return list(zip((edges[gaps] + 1).tolist(), (edges[gaps + 1] - 1).tolist(), strict=True))
 
 
 def condstore(session: "ImapSession") -> bytes:

@@ -215,6 +215,32 @@ def column(snapshot: Snapshot, name: str, rows: Sequence[Range] | None = None) -
     return np.concatenate(parts) if parts else np.empty(0, "i8")
 
 
+def rows_where(snapshot: Snapshot, rows: Sequence[Range], name: str, wanted: Callable[[Ints], Ints]) -> Ints:
+    """Of these ascending row ranges the rows whose value in the column `name` is wanted (a mask of values), ascending.
+
+    Many ranges are looked at together, over the whole column.
+    """
+    if len(rows) <= FEW:
+        found = [np.flatnonzero(wanted(column(snapshot, name, [one]))) + one[0] for one in rows]
+        return np.concatenate(found) if found else np.empty(0, "i8")
+    lows, highs = np.array(rows, "i8").T
+    lengths = highs - lows
+    numbers = np.repeat(highs - np.cumsum(lengths), lengths)
+    numbers += np.arange(len(numbers))
+    chosen: Ints = numbers[wanted(column(snapshot, name)[numbers])]
+    return chosen
+
+
+def runs(rows: Ints) -> list[Range]:
+    """Ascending rows as ranges (low, high exclusive) that do not touch."""
+    if not len(rows):
+        return []
+    breaks = np.flatnonzero(np.diff(rows) != 1)
+    lows = np.concatenate((rows[:1], rows[breaks + 1]))
+    highs = np.concatenate((rows[breaks], rows[-1:])) + 1
+    return list(zip(lows.tolist(), highs.tolist(), strict=True))
+
+
 def gathered(snapshot: Snapshot, rows: Ints) -> Chunk:
     """The columns of scattered rows, as one chunk."""
     return Chunk(*(column(snapshot, name)[rows] for name in ("uid", "flags", "modseq", "content", "date", "size")))
