@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from doocot.imap import extensions
 from doocot.imap.command import Bad, No, Steps
+from doocot.imap.search_reader import Reader
 from doocot.mailbox import fetch as columns
 from doocot.mailbox import fetch_columns
 from doocot.mailbox.change import FlagChange, Operation
@@ -161,11 +162,13 @@ def thread_key(c: Cursor) -> Key:
 # X-GM-RAW: what people type into the search field of Gmail, as far as it is words and the commonest operators.
 
 
-def raw(text: str, position: int) -> Key:
+def raw(r: Reader, depth: int) -> Key:
     """`"X-GM-RAW" SP astring`: words, "phrases", `-` before a term, OR between two, and the operators below.
 
-    Raises BadSyntax for what is not understood, as a wrong answer would be worse.
+    Its terms are keys so deep inside others. Raises BadSyntax for what is not understood, as a wrong answer would be
+    worse.
     """
+    text, position = r.text().decode("utf-8"), r.c.position
     try:
         words = shlex.shlex(text, posix=True, punctuation_chars="")
         words.whitespace_split, words.commenters, words.quotes, words.escape = True, "", '"', ""
@@ -180,7 +183,7 @@ def raw(text: str, position: int) -> Key:
         if term == "OR" and keys and not either:
             either = True
             continue
-        key = _term(term, position)
+        key = _term(r, term, depth)
         keys.append(Or((keys.pop(), key)) if either else key)
         either = False
     if either:
@@ -188,9 +191,11 @@ def raw(text: str, position: int) -> Key:
     return keys[0] if len(keys) == 1 else And(tuple(keys))
 
 
-def _term(term: str, position: int) -> Key:
+def _term(r: Reader, term: str, depth: int) -> Key:
+    r.enter(depth)
     if term.startswith("-") and len(term) > 1:
-        return Not(_term(term[1:], position))
+        return Not(_term(r, term[1:], depth + 1))
+    position = r.c.position
     operator, colon, value = term.partition(":")
     if not colon or not value or value.startswith("//") or not operator.isalnum():
         if any(bracket in term for bracket in "(){}"):

@@ -200,7 +200,6 @@ _WITH_ARGUMENTS: Final[Mapping[bytes, Callable[[Reader], Key]]] = MappingProxyTy
         b"YOUNGER": lambda r: Within(r.c.sp().nz_number(), True),
         b"X-GM-LABELS": lambda r: gmail.label_key(gmail.label(r.c.sp())),
         b"X-GM-MSGID": lambda r: gmail.message_key(r.c),
-        b"X-GM-RAW": lambda r: gmail.raw(r.text().decode("utf-8"), r.c.position),
         b"X-GM-THRID": lambda r: gmail.thread_key(r.c),
     }
 )
@@ -221,14 +220,16 @@ def _key(r: Reader, depth: int) -> Key:
         return Numbers(numbers, False)
     begin = c.position
     name = c.keyword()
+    r.has_gmail |= name.startswith(b"X-GM-")
     if name in _FIXED:
         r.has_recent |= name in _OF_RECENT
         return _FIXED[name]
     if name in _WITH_ARGUMENTS:
-        r.has_gmail |= name.startswith(b"X-GM-")
         return _WITH_ARGUMENTS[name](r)
     if name == b"MIMEPART":
         return MimePart(mimepart(r, depth + 1))
+    if name == b"X-GM-RAW":
+        return gmail.raw(r, depth + 1)
     if name == b"FUZZY":
         c.sp()
         r.has_fuzzy = True

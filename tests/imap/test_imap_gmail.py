@@ -208,3 +208,14 @@ def test_gmail_only_a_word_behind_a_backslash_is_shown_as_it_is(client: Client, 
     view = client.session.view
     assert view is not None
     assert Labels(view.live.root, label)[0] == shown
+
+
+def test_gmail_raw_is_nested_no_deeper_than_other_keys(client: Client) -> None:
+    assert found(client, b'X-GM-RAW "' + b"-" * 98 + b'apples"') == b"1 2"
+    for line in (
+        b'SEARCH X-GM-RAW "' + b"-" * 100 + b'apples"',
+        b'SEARCH X-GM-RAW "' + b"-" * 8000 + b'apples"',
+        b"SEARCH " + b"NOT " * 60 + b'X-GM-RAW "' + b"-" * 60 + b'apples"',
+        b"SEARCH" + (b' X-GM-RAW "' + b"a " * 50 + b'"') * 40,
+    ):
+        assert client.command(line)[-1].startswith(b"TAG BAD"), line
