@@ -3,6 +3,7 @@ LIST-METADATA (RFC 9590); XLIST, by which Gmail told special uses before there w
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from doocot.errors import MailError
@@ -27,6 +28,8 @@ CHILDREN, STATUS, METADATA = b"CHILDREN", b"STATUS", b"METADATA"
 SELECTIONS = frozenset((SUBSCRIBED, REMOTE, RECURSIVE, SPECIAL_USE))
 RETURNS = frozenset((SUBSCRIBED, CHILDREN, SPECIAL_USE))
 TB_LSUB_FLAGS = "tb-lsub-flags"  # Thunderbird shows what cannot be selected greyed out only when LSUB says so
+MAX_PATTERNS = 1000  # of one LIST
+FEW = 10  # patterns up to which there is no thread for them
 SLICE = 50  # mailboxes of a LIST-STATUS before others get their turn
 _PLAIN = frozenset((CHILDREN, SPECIAL_USE))  # what LIST without any option tells
 _ALL = _PLAIN | {SUBSCRIBED}
@@ -57,11 +60,19 @@ class List:
             c.sp()
         reference = names.reference(c)
         several = c.sp().at(b"(")
-        patterns = c.paren_list(c.list_mailbox, empty=True) if several else [c.list_mailbox()]
+        patterns = c.paren_list(c.list_mailbox, empty=True, limit=MAX_PATTERNS) if several else [c.list_mailbox()]
         with_returns = c.try_sp() and not c.at_end()
         returned, items, entries = _returns(c) if with_returns else (frozenset[bytes](), (), ())
         extended = extended or several or with_returns
-        return cls(reference, tuple(patterns), extended, selection, returned if extended else _PLAIN, items, entries)
+        return cls(
+            reference,
+            tuple(dict.fromkeys(patterns)),
+            extended,
+            selection,
+            returned if extended else _PLAIN,
+            items,
+            entries,
+        )
 
 
 def _returns(c: Cursor) -> tuple[frozenset[bytes], tuple[bytes, ...], tuple[str, ...]]:
@@ -119,7 +130,7 @@ def _run(session: "ImapSession", args: List, done: bytes) -> Result:
         plain = not args.extended and not args.selection and args.patterns
         return Ok(done, data=_root(session, args) if plain else b"")
     special_uses(mail)
-    if mail.opened.listing is None or args.status or args.metadata:
+    if mail.opened.listing is None or args.status or args.metadata or len(args.patterns) > FEW:
         return _steps(session, args, done)
     return Ok(done, data=_answer(session, listing(mail), args))
 
@@ -147,9 +158,10 @@ def _steps(session: "ImapSession", args: List, done: bytes) -> Steps:
     assert mail is not None
     found: Listing = yield Job(lambda: listing(mail))
     if not (args.status or args.metadata):
-        return Ok(done, data=_answer(session, found, args))
+        return Ok(done, data=(yield Job(partial(_answer, session, found, args))))
     status.enabled(session, args.status)
-    for number, (entry, line) in enumerate(_lines(session, found, args), 1):
+    lines: list[tuple[Entry, bytes]] = yield Job(partial(_lines, session, found, args))
+    for number, (entry, line) in enumerate(lines, 1):
         yield line
         if number % SLICE == 0:
             yield MORE

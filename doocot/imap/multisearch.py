@@ -1,6 +1,6 @@
 """ESEARCH, the search of several mailboxes (RFC 7377), whose source options are those of NOTIFY (RFC 5465 §6)."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +33,7 @@ from doocot.wire.respond import mailbox
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
+MAX_NAMES: Final = 1000  # in the source options of one command
 MAX_MAILBOXES: Final = 10_000  # of one command; they are opened one after the other
 SELECTED: Final = b"SELECTED"
 NAMED: Final = frozenset((b"MAILBOXES", b"SUBTREE", b"SUBTREE-ONE"))
@@ -73,7 +74,11 @@ class MultiSearch:
 
 def source_options(c: Cursor) -> tuple[Source, ...]:
     """`"(" filter-mailboxes *(SP filter-mailboxes) [SP "(" scope-options ")"] ")"`; there are no scope options yet."""
-    return tuple(c.paren_list(lambda: _source(c)))
+    begin = c.position
+    found = dict.fromkeys(c.paren_list(lambda: _source(c), limit=MAX_NAMES))
+    if sum(len(source.mailboxes) for source in found) > MAX_NAMES:
+        raise BadSyntax(f"there are more than {MAX_NAMES} names of mailboxes", begin)
+    return tuple(found)
 
 
 def _source(c: Cursor) -> Source:
@@ -84,7 +89,7 @@ def _source(c: Cursor) -> Source:
     if word not in NAMED:
         raise BadSyntax("mailboxes are named by selected, inboxes, personal, subscribed, subtree or mailboxes", begin)
     if c.sp().at(b"("):
-        return Source(word, tuple(c.paren_list(lambda: names.mailbox(c))))
+        return Source(word, tuple(c.paren_list(lambda: names.mailbox(c), limit=MAX_NAMES)))
     return Source(word, (names.mailbox(c),))
 
 
@@ -174,37 +179,36 @@ def _mailboxes(session: "ImapSession", sources: Sequence[Source]) -> Generator[S
     """The names of the mailboxes that there are, each once: one that two sources name is searched once."""
     mail = session.mail
     assert mail is not None
-    found: dict[str, None] = {}
     if set(sources) == {Source(SELECTED)}:
         return [session.mailbox]
-    tree: Listing = yield Job(lambda: listing(mail))
-    for source in sources:
-        if source.word == SELECTED:
-            found[session.mailbox] = None
-        elif source.word in NAMED:
-            for name in source.mailboxes:
-                for form in forms(name):
-                    found |= dict.fromkeys(_below(tree, form, source.word))
-        else:
-            subscribed = source.word == b"SUBSCRIBED"
-            found |= dict.fromkeys(one.name for one in tree.entries.values() if _in_group(one, subscribed))
-    return list(found)
+    selected = [session.mailbox] if Source(SELECTED) in sources else []
+    found: list[str] = yield Job(lambda: _named(listing(mail), sources))
+    return list(dict.fromkeys(selected + found))
 
 
-def _in_group(entry: Entry, subscribed: bool) -> bool:
-    if not entry.exists:
-        return False
-    return entry.subscribed if subscribed else entry.space.type is Type.PRIVATE
+def _named(tree: Listing, sources: Sequence[Source]) -> list[str]:
+    """The mailboxes that the sources name, beside the selected one, in the order of the tree."""
+    words = {source.word for source in sources}
+    named = {
+        word: {form for source in sources if source.word == word for name in source.mailboxes for form in forms(name)}
+        for word in NAMED
+    }
+    return [entry.name for entry in tree.entries.values() if entry.exists and _wanted(entry, words, named)]
 
 
-def _below(tree: Listing, name: str, word: bytes) -> list[str]:
-    """The mailbox, if there is one, and of a subtree all below it, or those of the next level."""
-    found = [name] if name in tree.entries and tree.entries[name].exists else []
-    if word == b"MAILBOXES":
-        return found
-    for entry in tree.entries.values():
-        separator = entry.space.separator
-        rest = entry.name.removeprefix(name + separator)
-        if entry.exists and rest != entry.name and (word == b"SUBTREE" or separator not in rest):
-            found.append(entry.name)
-    return found
+def _wanted(entry: Entry, words: Set[bytes], named: Mapping[bytes, Set[str]]) -> bool:
+    """Whether it is of a group, or one of the names, or below one: for SUBTREE-ONE on the next level."""
+    if entry.subscribed and b"SUBSCRIBED" in words:
+        return True
+    if entry.space.type is Type.PRIVATE and not words.isdisjoint((b"PERSONAL", b"INBOXES")):
+        return True
+    if any(entry.name in some for some in named.values()):
+        return True
+    above, separator, _ = entry.name.rpartition(entry.space.separator)
+    if above in named[b"SUBTREE-ONE"]:
+        return bool(separator)
+    while separator:
+        if above in named[b"SUBTREE"]:
+            return True
+        above, separator, _ = above.rpartition(entry.space.separator)
+    return False

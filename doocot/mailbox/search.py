@@ -49,6 +49,7 @@ from doocot.mailbox.search_tree import (
 )
 from doocot.mailbox.view import RECENT, View
 from doocot.message.collation import UNICODE_CASEMAP, Collation
+from doocot.message.mimepart import Budget
 from doocot.store.index.messages import Range
 from doocot.store.root import keyword_names
 from doocot.store.snapshot import Ints, Snapshot, column, last_uid, rows_by_flag, rows_of_uids
@@ -89,6 +90,7 @@ class _Search:
     gone: list[int] = field(default_factory=list)
     turn: Turn = field(default_factory=Turn)
     scores: list[Ints] = field(default_factory=list)
+    budget: Budget = field(default_factory=Budget)  # of all keys of MIMEPART together
 
 
 def matching(view: View, key: Key, given: Given) -> Steps:
@@ -230,7 +232,8 @@ def _mask(search: _Search, key: Key, within: Ints) -> Steps:
             return (yield from _fuzzy(search, key, inner, within))
         case MimePart(part):
             rows = np.flatnonzero(within)
-            parts = yield from part_rows(search.view, rows, part, search.turn, search.given.compute)
+            given, budget = search.given, search.budget
+            parts = yield from part_rows(search.view, rows, part, search.turn, given.compute, budget)
             return _marked(search, within, parts)
         case InternalDate() | Within() | Size():
             name = "size" if isinstance(key, Size) else "date"

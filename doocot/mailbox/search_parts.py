@@ -14,11 +14,13 @@ from doocot.mailbox.search_columns import Turn
 from doocot.mailbox.search_text import File, Found, Reading, files_of, start_of
 from doocot.mailbox.view import View
 from doocot.message.mimepart import (
+    Budget,
     How,
     PartAnd,
     PartKey,
     PartText,
     TooMuch,
+    few_match,
     message_matches,
     structure_matches,
 )
@@ -35,8 +37,10 @@ _WORDS: Final = (b"TYPE", b"SUBTYPE", b"ENCODING", b"DISPOSITION")
 _T = TypeVar("_T")
 
 
-def part_rows(view: View, rows: Ints, key: PartKey, turn: Turn, compute: Compute | None) -> Generator[Step, Any, Found]:
-    """Steps that look for the messages of these rows of which a part matches."""
+def part_rows(
+    view: View, rows: Ints, key: PartKey, turn: Turn, compute: Compute | None, budget: Budget
+) -> Generator[Step, Any, Found]:
+    """Steps that look for the messages of these rows of which a part matches; `budget` is that of the whole search."""
     reading = Reading(view, turn, column(view.snapshot, "uid"))
     words, unsure = _words(key), list[int]()
     view.progress.done, view.progress.goal = 0, len(rows)
@@ -52,8 +56,12 @@ def part_rows(view: View, rows: Ints, key: PartKey, turn: Turn, compute: Compute
                 continue
             if turn.over():
                 yield from turn.give()
-            look = partial(_bounded, structure_matches, packed, key)
-            matches = (yield Job(look)) if len(packed) > ALONE else look()
+            try:
+                if len(packed) > ALONE:
+                    raise TooMuch
+                matches = few_match(packed, key)
+            except TooMuch:
+                matches = yield Job(partial(_bounded, structure_matches, packed, key, budget))
             if matches is None:
                 unsure.append(row)
             elif matches:
@@ -62,18 +70,18 @@ def part_rows(view: View, rows: Ints, key: PartKey, turn: Turn, compute: Compute
     for files in files_of(reading, np.array(unsure, "i8")):
         while files:
             some_files = [files.popleft() for _ in range(min(FILES, len(files)))]
-            found: Found = yield Job(partial(_in_files, view, some_files, key))
+            found: Found = yield Job(partial(_in_files, view, some_files, key, budget))
             view.progress.done += len(some_files)
             reading.found.rows += found.rows
             reading.found.gone += found.gone
     return reading.found
 
 
-def _bounded(look: Callable[[bytes, PartKey], _T], octets: bytes, key: PartKey) -> _T:
+def _bounded(look: Callable[[bytes, PartKey, Budget], _T], octets: bytes, key: PartKey, budget: Budget) -> _T:
     try:
-        return look(octets, key)
+        return look(octets, key, budget)
     except TooMuch:
-        raise MailError(Kind.LIMIT, "A message has too many parts for these keys of MIMEPART.") from None
+        raise MailError(Kind.LIMIT, "The messages have too many parts for these keys of MIMEPART.") from None
 
 
 def _words(key: PartKey) -> list[bytes]:
@@ -100,13 +108,13 @@ def _structures(view: View, rows: Ints, compute: Compute | None) -> Generator[St
     return [there.get(content) for content in contents]
 
 
-def _in_files(view: View, files: "Sequence[File] | deque[File]", key: PartKey) -> Found:
+def _in_files(view: View, files: "Sequence[File] | deque[File]", key: PartKey, budget: Budget) -> Found:
     """On a thread: reads these messages and looks at them."""
     found = Found()
     for file in files:
         raw = start_of(view, file, 1 << 30, on_loop=False)
         if raw is None:
             found.gone.append(file[0])
-        elif _bounded(message_matches, raw, key):
+        elif _bounded(message_matches, raw, key, budget):
             found.rows.append(file[0])
     return found

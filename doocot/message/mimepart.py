@@ -6,7 +6,7 @@ BODY and TEXT of a part need the message. Texts are search keys of `message.char
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -21,11 +21,25 @@ from doocot.message.scan import crlf, scan
 from doocot.message.structure import BodyPart, Value, below, read_structure, with_places
 from doocot.message.text import search_text, text_parts
 
-MAX_STEPS: Final = 200_000  # keys that are asked of parts, for one message
+FEW: Final = 1000  # steps of one key in one message, a millisecond, that are taken off nothing
+MAX_STEPS: Final = 200_000  # of one search, in messages that take more than FEW
 
 
 class TooMuch(Exception):
-    """The keys and the message together are more work than one search may be."""
+    """The keys and the message together are more work than there are steps left."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Steps that are left: keys that are asked of parts, and texts that are compared."""
+
+    steps: int = field(default_factory=lambda: MAX_STEPS)
+
+    def take(self, steps: int) -> None:
+        """Raises TooMuch where there are not that many."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise TooMuch
 
 
 class How(Enum):
@@ -133,20 +147,32 @@ class _Message:
     """The message that is asked: its bytes with CRLF, None while nobody needed them, and the steps that are left."""
 
     data: bytes | None
-    steps: int
+    budget: Budget
 
 
-def structure_matches(packed: bytes, key: PartKey) -> bool | None:
+def few_match(packed: bytes, key: PartKey) -> bool | None:
+    """As `structure_matches`, in FEW steps. Raises TooMuch where it takes more."""
+    return _any_matches(read_structure(packed), key, _Message(None, Budget(FEW)))
+
+
+def structure_matches(packed: bytes, key: PartKey, budget: Budget) -> bool | None:
     """Whether the message with this BODYSTRUCTURE matches; None when that hangs on its bytes. Raises TooMuch."""
-    return _any_matches(read_structure(packed), key, _Message(None, MAX_STEPS))
+    return _in_budget(read_structure(packed), key, None, budget)
 
 
-def message_matches(raw: bytes, key: PartKey) -> bool:
+def message_matches(raw: bytes, key: PartKey, budget: Budget) -> bool:
     """Whether this message matches. Raises TooMuch."""
     data = crlf(raw)
     part = scan(data)
     root = with_places(read_structure(bodystructure(part)), part)
-    return _any_matches(root, key, _Message(data, MAX_STEPS)) is True
+    return _in_budget(root, key, data, budget) is True
+
+
+def _in_budget(root: BodyPart, key: PartKey, data: bytes | None, budget: Budget) -> bool | None:
+    try:
+        return _any_matches(root, key, _Message(data, Budget(FEW)))
+    except TooMuch:
+        return _any_matches(root, key, _Message(data, budget))
 
 
 def _any_matches(root: BodyPart, key: PartKey, message: _Message) -> bool | None:
@@ -161,9 +187,7 @@ def _any_matches(root: BodyPart, key: PartKey, message: _Message) -> bool | None
 
 def _matches(part: BodyPart, depth: int, key: PartKey, message: _Message) -> bool | None:
     """Whether the part matches; None when nobody can tell without the message."""
-    message.steps -= 1
-    if message.steps < 0:
-        raise TooMuch
+    message.budget.take(1)
     match key:
         case PartAnd(keys):
             return _all([_matches(part, depth, one, message) for one in keys])
@@ -192,7 +216,9 @@ def _matches(part: BodyPart, depth: int, key: PartKey, message: _Message) -> boo
             sent = sent_date(_envelope_text(part, 0) or b"")
             return sent is not None and low <= sent.day < high
     assert isinstance(key, PartText)
-    return any(_fits(value, key) for value in TEXTS[key.name](part))
+    values = TEXTS[key.name](part)
+    message.budget.take(len(values))
+    return any(_fits(value, key) for value in values)
 
 
 def _all(found: Sequence[bool | None]) -> bool | None:

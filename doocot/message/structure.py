@@ -57,9 +57,11 @@ def with_places(root: BodyPart, part: Part) -> BodyPart:
 
 def below(part: BodyPart) -> Iterator[tuple[BodyPart, int]]:
     """All parts inside this one, in their order, and how far below it."""
-    for child in part.children:
-        yield child, 1
-        yield from ((one, depth + 1) for one, depth in below(child))
+    rest = [(child, 1) for child in reversed(part.children)]
+    while rest:
+        one, depth = rest.pop()
+        yield one, depth
+        rest += ((child, depth + 1) for child in reversed(one.children))
 
 
 def _read(text: bytes) -> list[Value]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from doocot.auth.settings import AuthSettings
 from doocot.auth.types import AuthResult
+from doocot.errors import MailError
 from doocot.imap.command import State
 from doocot.imap.commands import COMMANDS
 from doocot.imap.context import ImapContext
@@ -70,7 +71,11 @@ class Searcher:
             result = None
             if isinstance(pending, Job):
                 self.jobs += 1
-                result = asyncio.run(_awaited(pending)) if pending.awaited else pending.call()
+                try:
+                    result = asyncio.run(_awaited(pending)) if pending.awaited else pending.call()
+                except MailError as error:
+                    answer += self.session.fail(error)
+                    continue
             else:
                 assert isinstance(pending, More), pending
                 self.mores += 1

@@ -57,10 +57,21 @@ def test_files_are_read_some_at_a_time(box: Searcher, monkeypatch: pytest.Monkey
 
 
 def test_too_much_work_is_refused(box: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mimepart, "FEW", 1)
     monkeypatch.setattr(mimepart, "MAX_STEPS", 3)
     assert b"s NO [LIMIT]" in box.send(b"s SEARCH MIMEPART CHILD CHILD TYPE video")
     monkeypatch.undo()
     assert box.search(b"MIMEPART CHILD CHILD TYPE video") == []
+
+
+def test_work_that_is_not_small_is_for_a_thread(box: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.search(b"MIMEPART TYPE image")  # by now the index knows the structures
+    monkeypatch.setattr(mimepart, "FEW", 1)
+    found = box.search(b"MIMEPART NOT TYPE image")
+    assert box.jobs == COUNT
+    monkeypatch.undo()
+    assert box.search(b"MIMEPART NOT TYPE image") == found
+    assert box.jobs == 0
 
 
 def test_lists_of_names_are_bounded(box: Searcher) -> None:

@@ -50,6 +50,21 @@ def test_too_many_mailboxes_are_refused(house: House, monkeypatch: pytest.Monkey
     assert found_in(client.command(b"ESEARCH IN (mailboxes (A B)) ALL")) == [b"A", b"B"]
 
 
+def test_names_are_bounded(house: House) -> None:
+    client = house.login()
+    fill(client, b"A", b"A.B", b"A.B.C", b"AB")
+    for source in (b"personal ", b"mailboxes A "):
+        many = source * (multisearch.MAX_NAMES + 1)
+        assert client.command(b"ESEARCH IN (%b) ALL" % many.strip())[-1].startswith(b"TAG BAD")
+    many = b" ".join([b"A"] * multisearch.MAX_NAMES)
+    assert client.command(b"ESEARCH IN (subtree (%b A)) ALL" % many)[-1].startswith(b"TAG BAD")
+    both = b"subtree (%b) mailboxes B" % many
+    assert client.command(b"ESEARCH IN (%b) ALL" % both)[-1].startswith(b"TAG BAD")
+    assert found_in(client.command(b"ESEARCH IN (subtree (%b)) ALL" % many)) == [b"A", b"A.B", b"A.B.C"]
+    assert found_in(client.command(b"ESEARCH IN (subtree-one (A A)) ALL")) == [b"A", b"A.B"]
+    assert found_in(client.command(b"ESEARCH IN (subtree-one A.B mailboxes AB) ALL")) == [b"A.B", b"A.B.C", b"AB"]
+
+
 def test_views_are_given_back(house: House) -> None:
     client = house.login()
     fill(client, b"A", b"B")

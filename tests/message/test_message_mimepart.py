@@ -6,9 +6,20 @@ from hypothesis import strategies as st
 
 from doocot.imap.search_mimepart import mimepart
 from doocot.imap.search_reader import Reader
-from doocot.message import mimepart as message_mimepart
 from doocot.message.bodystructure import bodystructure
-from doocot.message.mimepart import Child, PartKey, PartNumber, TooMuch, message_matches, param_key, structure_matches
+from doocot.message.mimepart import (
+    Budget,
+    Child,
+    How,
+    PartKey,
+    PartNumber,
+    PartText,
+    TooMuch,
+    few_match,
+    message_matches,
+    param_key,
+    structure_matches,
+)
 from doocot.message.scan import crlf, scan
 from doocot.message.structure import below, read_structure
 from doocot.wire.cursor import Cursor
@@ -171,20 +182,20 @@ def key_of(text: bytes) -> PartKey:
 )
 def test_a_key_of_mimepart(keys: bytes, found: bool) -> None:
     key = key_of(keys)
-    assert message_matches(MESSAGE, key) is found
+    assert message_matches(MESSAGE, key, Budget()) is found
     packed = bodystructure(scan(crlf(MESSAGE)))
-    assert structure_matches(packed, key) in (found, None)
+    assert structure_matches(packed, key, Budget()) in (found, None)
     if not any(word in keys for word in (b"HEADER", b"BODY", b"TEXT ")):
-        assert structure_matches(packed, key) is found
+        assert structure_matches(packed, key, Budget()) is found
 
 
 def test_what_the_structure_decides_needs_no_message() -> None:
     packed = bodystructure(scan(crlf(MESSAGE)))
-    assert structure_matches(packed, key_of(b"(TYPE video BODY x)")) is False
-    assert structure_matches(packed, key_of(b"OR TYPE image BODY x")) is True
-    assert structure_matches(packed, key_of(b"BODY x")) is None
-    assert structure_matches(packed, key_of(b"CHILD BODY x")) is None
-    assert structure_matches(packed, key_of(b"NOT BODY x")) is None
+    assert structure_matches(packed, key_of(b"(TYPE video BODY x)"), Budget()) is False
+    assert structure_matches(packed, key_of(b"OR TYPE image BODY x"), Budget()) is True
+    assert structure_matches(packed, key_of(b"BODY x"), Budget()) is None
+    assert structure_matches(packed, key_of(b"CHILD BODY x"), Budget()) is None
+    assert structure_matches(packed, key_of(b"NOT BODY x"), Budget()) is None
 
 
 def test_structures_are_read_as_they_were_written() -> None:
@@ -202,15 +213,32 @@ def test_structures_are_read_as_they_were_written() -> None:
         assert [size for size in sizes if size] == sorted(one.size for one in parts if one.size and not one.children)
 
 
-def test_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(message_mimepart, "MAX_STEPS", 1000)
+def test_work_is_bounded() -> None:
     deep = b"Content-Type: message/rfc822\n\n" * 90
     key: PartKey = PartNumber(b"INDEX", 5, 6)
-    assert not message_matches(deep, key)
+    assert not message_matches(deep, key, Budget(0))  # few steps are always there
     for _ in range(3):
         key = Child(key)
     with pytest.raises(TooMuch):
-        message_matches(deep, key)
+        message_matches(deep, key, Budget())
+
+
+def test_the_keys_of_one_search_share_their_budget() -> None:
+    deep = b"Content-Type: message/rfc822\n\n" * 90
+    key, budget = Child(PartNumber(b"INDEX", 5, 6)), Budget(10_000)
+    assert not message_matches(deep, key, budget)
+    assert not message_matches(deep, key, budget)
+    with pytest.raises(TooMuch):
+        message_matches(deep, key, budget)
+
+
+def test_each_text_that_is_compared_is_a_step() -> None:
+    many = b", ".join(b"<%d@example.org>" % number for number in range(2000))
+    key = PartText(b"TO", How.IS, b"NOBODY")
+    packed = bodystructure(scan(crlf(b"Content-Type: message/rfc822\n\nTo: %b\n\n" % many)))
+    with pytest.raises(TooMuch):
+        few_match(packed, key)
+    assert not structure_matches(packed, key, Budget(5000))
 
 
 @given(st.text(max_size=5), st.sampled_from(("name", "other")))
