@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from doocot.imap.list import MAX_PATTERNS
+from doocot.wire.flow import Job
 from tests.imap.harness import Client, House, spaces_from
 
 SPECIALS = """
@@ -55,6 +57,20 @@ def message(house: House, name: str, folder: str = "new", mailbox: str = "") -> 
     path = house.mail / mailbox / folder
     path.mkdir(parents=True, exist_ok=True)
     (path / name).write_text("Subject: x\n\nbody\n")
+
+
+def test_patterns_of_one_list_are_bounded(house: House) -> None:
+    client = make(house, b"CREATE some", b"CREATE other", b'LIST "" *')  # by now the tree is known
+    many = b" ".join([b"*o*m*e"] * MAX_PATTERNS)
+    assert client.command(b'LIST "" (%b x)' % many)[-1].startswith(b"TAG BAD")
+    (line, _) = client.command(b'LIST "" (%b)' % many)
+    assert line.endswith(b" some")
+    several = b" ".join(b"*%d" % number for number in range(20))
+    (line, _) = client.command(b'LIST "" (%b so*)' % several)
+    assert line.endswith(b" some")
+    client.session.receive(b'x LIST "" (%b so*e)\r\n' % several)
+    assert isinstance(client.session.pending, Job)
+    client.session.lost()
 
 
 def test_list_shows_what_another_program_made(house: House) -> None:
