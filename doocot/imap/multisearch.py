@@ -17,7 +17,9 @@ from doocot.imap.search import (
     program,
     return_options,
     save,
+    saving,
     understood,
+    unsaved,
 )
 from doocot.imap.search_reader import charset_of, takes
 from doocot.mailbox.listing import Entry, Listing, listing
@@ -102,7 +104,7 @@ def multi_search(session: "ImapSession", args: MultiSearch, by_uid: bool) -> Res
     if session.view is None and options is not None and b"UPDATE" in options:
         raise Bad(b"UPDATE needs a selected mailbox.")
     updates.check(session, options)
-    return _multi_search(session, args)
+    return saving(session, args.program, _multi_search(session, args))
 
 
 def _multi_search(session: "ImapSession", args: MultiSearch) -> Steps:
@@ -122,6 +124,7 @@ def _multi_search(session: "ImapSession", args: MultiSearch) -> Steps:
             else:
                 yield from _other(session, args.program, name)
         except MailError as error:  # one that went away or cannot be read is passed over (RFC 7377 §2.2)
+            unsaved(session, args.program)
             if error.kind is not Kind.NON_EXISTENT:
                 session.context.refused(session, error)
         yield MORE

@@ -117,18 +117,36 @@ def _options(c: Cursor) -> Returned:
 @command("SEARCH", "UID SEARCH", state=State.SELECTED, parse=Search.parse, expunge=False)
 def search(session: "ImapSession", args: Search, by_uid: bool) -> Result:
     updates.check(session, args.options)
-    return _search(session, args, by_uid)
+    return saving(session, args, _search(session, args, by_uid))
 
 
 def _search(session: "ImapSession", args: Search, by_uid: bool) -> Steps:
     given = given_to(session)
     args = replace(args, keys=(yield from without_filters(session, args.keys)))
-    args, code = limits.searched(session, args)
-    rows, scores = yield from found_rows(session, args)
-    data = answer(session, args, by_uid, rows, scores)
+    within, code = limits.searched(session, args)
+    rows, scores = yield from found_rows(session, within)
+    data = answer(session, within, by_uid, rows, scores)
     if args.options is not None and b"UPDATE" in args.options:
+        # Kept by the client's own keys: `*` of the limit's would become a message that they do not ask for.
         data += updates.begin(session, args.keys.key, given, rows, by_uid, items=args.items)
     return Ok(b"Search completed.", code, data)
+
+
+def saving(session: "ImapSession", args: Search, steps: Steps) -> Steps:
+    """The steps of a searching command: with SAVE, NO leaves nothing in `$`, and BAD what it was (RFC 5182 §2.1)."""
+    try:
+        return (yield from steps)
+    except Bad:
+        raise
+    except Exception:
+        unsaved(session, args)
+        raise
+
+
+def unsaved(session: "ImapSession", args: Search) -> None:
+    """Nothing was found that could be saved."""
+    if args.options is not None and b"SAVE" in args.options:
+        session.saved = ()
 
 
 def found_rows(session: "ImapSession", args: Search) -> Scored:
@@ -138,8 +156,6 @@ def found_rows(session: "ImapSession", args: Search) -> Scored:
     allowed(session, args)
     progress.begin(session, view)
     given = given_to(session)
-    if args.options is not None and b"SAVE" in args.options:
-        session.saved = ()  # what a search that is refused leaves, RFC 5182 §2.1
     understood(args)
     if args.keys.has_gmail:
         gmail.ready(session)

@@ -8,7 +8,7 @@ from doocot.imap import limits, updates
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.imap.filters import without_filters
 from doocot.imap.given import given_to
-from doocot.imap.search import Search, answer, criteria, found_rows, return_options
+from doocot.imap.search import Search, answer, criteria, found_rows, return_options, saving
 from doocot.mailbox.sort import INLINE, KEYS, RELEVANCY, Criterion, in_order
 from doocot.wire.cursor import BadSyntax, Cursor
 from doocot.wire.flow import MORE, Job
@@ -54,7 +54,7 @@ def _criterion(c: Cursor) -> Criterion:
 @command("SORT", "UID SORT", state=State.SELECTED, parse=Sort.parse, expunge=False)
 def sort(session: "ImapSession", args: Sort, by_uid: bool) -> Result:
     updates.check(session, args.program.options)
-    return _sort(session, args, by_uid)
+    return saving(session, args.program, _sort(session, args, by_uid))
 
 
 def _sort(session: "ImapSession", args: Sort, by_uid: bool) -> Steps:

@@ -49,6 +49,26 @@ def test_what_keys_of_a_filter_need_is_needed(client: Client) -> None:
     assert client.command(b"UID SEARCH FILTER nested")[-1].startswith(b"TAG BAD [UIDREQUIRED]")
 
 
+@pytest.mark.parametrize(
+    ("refused", "left"),
+    [
+        (b"SEARCH RETURN (SAVE) FILTER nosuch", b""),
+        (b"SORT RETURN (SAVE) (SUBJECT) UTF-8 FILTER nosuch", b""),
+        (b"ESEARCH RETURN (SAVE) FILTER nosuch", b""),
+        (b"ESEARCH RETURN (SAVE) CHARSET nosuch ALL", b""),
+        (b"SORT RETURN (SAVE) (SUBJECT) nosuch ALL", b""),
+        (b"SEARCH RETURN (ALL) FILTER nosuch", b" 2 3"),
+        (b"SEARCH RETURN (SAVE RELEVANCY) ALL", b" 2 3"),
+        (b"SORT RETURN (SAVE) (RELEVANCY) UTF-8 ALL", b" 2 3"),
+    ],
+)
+def test_no_leaves_nothing_saved_and_bad_what_was(client: Client, refused: bytes, left: bytes) -> None:
+    """RFC 5182 §2.1."""
+    client.command(b"SEARCH RETURN (SAVE) 2:3")
+    assert client.command(refused)[-1].startswith(b"TAG BAD" if b"RELEVANCY" in refused else b"TAG NO")
+    assert client.command(b"SEARCH $")[0] == b"* SEARCH" + left
+
+
 def test_filters_are_nested_so_deep_and_no_deeper(client: Client) -> None:
     define(client, b"f0", b"1")
     for number in range(1, MAX_NESTED + 1):

@@ -138,6 +138,26 @@ def test_search_looks_at_the_newest_messages(house: House) -> None:
     assert client.command(b"UID SEARCH $") == [b"* SEARCH 5 6 7", b"TAG OK Search completed."]
 
 
+def test_updates_of_a_limited_search_have_the_keys_of_the_client(house: House) -> None:
+    """RFC 5267 §4.3.3: nothing comes to the results when those that were looked at are expunged."""
+    client = filled(house)
+    told = client.command(b"UID SEARCH RETURN (ALL UPDATE) ALL")
+    assert told[0].endswith(b"UID ALL 5:7")
+    assert told[-1].startswith(b"TAG OK [MESSAGELIMIT 3 5]")
+    client.command(b"UID STORE 5:7 +FLAGS.SILENT (\\Deleted)")
+    told = client.command(b"EXPUNGE")
+    assert [line for line in told if b"REMOVEFROM (0 5:7)" in line]
+    assert not [line for line in told if b"ADDTO" in line]
+
+
+def test_sort_that_is_refused_leaves_nothing_saved(house: House) -> None:
+    """RFC 5182 §2.1."""
+    client = filled(house)
+    client.command(b"UID SEARCH RETURN (SAVE) UID 6:7")
+    assert client.command(b"SORT RETURN (SAVE) (DATE) UTF-8 ALL")[-1].startswith(b"TAG NO [MESSAGELIMIT 3]")
+    assert client.command(b"UID SEARCH $")[0] == b"* SEARCH"
+
+
 def test_sort_and_thread_of_too_many_are_refused(house: House) -> None:
     """RFC 9738 §3.3."""
     client = filled(house)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from doocot.errors import Kind, MailError
 from doocot.imap import multisearch
 from tests.imap.harness import Client, House
 
@@ -63,6 +64,24 @@ def test_names_are_bounded(house: House) -> None:
     assert found_in(client.command(b"ESEARCH IN (subtree (%b)) ALL" % many)) == [b"A", b"A.B", b"A.B.C"]
     assert found_in(client.command(b"ESEARCH IN (subtree-one (A A)) ALL")) == [b"A", b"A.B"]
     assert found_in(client.command(b"ESEARCH IN (subtree-one A.B mailboxes AB) ALL")) == [b"A.B", b"A.B.C", b"AB"]
+
+
+def test_a_selected_mailbox_that_cannot_be_read_leaves_nothing_saved(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is passed over (RFC 7377 §2.2), and nothing was found in it (RFC 5182 §2.1)."""
+
+    def unreadable(*_: object) -> None:
+        raise MailError(Kind.UNAVAILABLE, "Not now.")
+
+    client = house.login()
+    fill(client, b"A")
+    client.command(b"SELECT A")
+    client.command(b"SEARCH RETURN (SAVE) ALL")
+    with monkeypatch.context() as patched:
+        patched.setattr(multisearch, "scored", unreadable)
+        assert client.command(b"ESEARCH RETURN (SAVE) ALL") == [b"TAG OK Search completed."]
+    assert client.command(b"SEARCH $")[0] == b"* SEARCH"
 
 
 def test_views_are_given_back(house: House) -> None:
