@@ -174,8 +174,7 @@ def _wanted(items: Items, by_uid: bool, words: Mode) -> _Wanted:
         found.append(_MODSEQ)
     sets_seen = any(not isinstance(item, Plain) and item.sets_seen for item in found)
     plan = None if any(map(_is_header_set, found)) else _plan(tuple(found), (), words)
-    gmail = any(isinstance(item, Plain) and item.name.startswith(b"X-GM-") for item in found)
-    return _Wanted(tuple(found), tells_modseq, sets_seen, gmail, plan)
+    return _Wanted(tuple(found), tells_modseq, sets_seen, gmail.among(found), plan)
 
 
 def _is_header_set(item: Item) -> bool:
@@ -405,7 +404,10 @@ def _inside(view: View, items: tuple[Item, ...], piece: Piece, words: Mode) -> b
 
 def unasked(session: "ImapSession", items: tuple[Item, ...], rows: list[Range]) -> Generator[Step, Any, None]:
     """The FETCH responses that NOTIFY wants of new messages (RFC 5465 §5.2). Nothing becomes \\Seen by them."""
+    assert session.view is not None
     try:
+        if gmail.among(items):
+            gmail.prepare(session, session.view, session.mailbox)
         yield from _long(session, items, rows, b"", asked=False)
     except MailError as error:  # of the others the client has been told
         session.context.refused(session, error)

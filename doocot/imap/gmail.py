@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from doocot.imap import extensions
 from doocot.imap.command import Bad, No, Steps
+from doocot.imap.fetch_items import Item, Plain
 from doocot.imap.search_reader import Reader
 from doocot.mailbox import fetch as columns
 from doocot.mailbox import fetch_columns
@@ -44,7 +45,7 @@ from doocot.mailbox.search_tree import (
     Text,
     ThreadId,
 )
-from doocot.mailbox.view import sync
+from doocot.mailbox.view import View, sync
 from doocot.message.objectid import beginning
 from doocot.store.index.messages import FLAGGED, SEEN, Range
 from doocot.store.snapshot import pieces
@@ -72,11 +73,21 @@ def offered(session: "ImapSession") -> None:
 def ready(session: "ImapSession") -> None:
     """Labels of the selected mailbox are asked for. Raises Bad where the extension is not offered."""
     offered(session)
-    assert session.mail is not None
     assert session.view is not None
-    found = special(find(session.mail, session.mailbox))
-    uses = special_uses(session.mail).get(session.view.live.row.name, ())
-    know_use(session.view, (*uses, *(found.special_use if found is not None else ())))
+    prepare(session, session.view, session.mailbox)
+
+
+def prepare(session: "ImapSession", view: View, name: str) -> None:
+    """Labels of the mailbox of this name are asked for, where it was found that the extension is offered."""
+    assert session.mail is not None
+    found = special(find(session.mail, name))
+    uses = special_uses(session.mail).get(view.live.row.name, ())
+    know_use(view, (*uses, *(found.special_use if found is not None else ())))
+
+
+def among(items: Iterable[Item]) -> bool:
+    """Whether some of these FETCH items are of this extension."""
+    return any(isinstance(item, Plain) and item.name.startswith(b"X-GM-") for item in items)
 
 
 def labels(c: Cursor) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from doocot.errors import Kind, MailError
-from doocot.imap import names, progress, updates
+from doocot.imap import gmail, names, progress, updates
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
 from doocot.imap.filters import without_filters
 from doocot.imap.given import given_to
@@ -138,7 +138,7 @@ def _selected(session: "ImapSession", args: Search) -> Generator[Step, Any, None
     """The selected mailbox, as the client knows it."""
     view, given = session.view, given_to(session)
     assert view is not None
-    rows, scores = yield from _found(session, view, args)
+    rows, scores = yield from _found(session, view, session.mailbox, args)
     correlators = _correlators(session, view, session.mailbox)
     if len(rows):
         yield esearch(view, args, True, rows, scores, correlators)
@@ -155,7 +155,7 @@ def _other(session: "ImapSession", args: Search, name: str) -> Generator[Step, A
     assert mail is not None
     view = yield from select(mail, name, read_only=True)
     try:
-        rows, scores = yield from _found(session, view, args)
+        rows, scores = yield from _found(session, view, name, args)
         if len(rows):
             yield esearch(view, args, True, rows, scores, _correlators(session, view, name))
     finally:
@@ -163,9 +163,11 @@ def _other(session: "ImapSession", args: Search, name: str) -> Generator[Step, A
         deselect(mail, view)
 
 
-def _found(session: "ImapSession", view: View, args: Search) -> Scored:
+def _found(session: "ImapSession", view: View, name: str, args: Search) -> Scored:
     """`$` is of the selected mailbox: elsewhere it stands for nothing."""
     progress.begin(session, view)
+    if args.keys.has_gmail:
+        gmail.prepare(session, view, name)
     given = given_to(session)
     if view is not session.view:
         given = replace(given, saved=())

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from doocot.errors import MailError
+from doocot.imap import gmail, registration, status
 from doocot.imap import list as list_
-from doocot.imap import registration, status
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
 from doocot.imap.fetch_items import Item, parse_list
 from doocot.imap.notices import SLICE
@@ -147,6 +147,8 @@ def _check(group: EventGroup) -> None:
 
 @command("NOTIFY", state=State.LOGGED_IN, parse=Request.parse)
 def notify(session: "ImapSession", args: Request, by_uid: bool) -> Result:
+    if any(gmail.among(group.items or ()) for group in args.groups):
+        gmail.offered(session)
     supported = _SUPPORTED if session.context.metadata is None else _SUPPORTED + _OF_METADATA
     if any(not group.events <= frozenset(supported) for group in args.groups):
         raise No(b"Unsupported NOTIFY events.", b"BADEVENT (%b)" % b" ".join(supported))

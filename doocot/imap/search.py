@@ -169,7 +169,7 @@ def allowed(session: "ImapSession", args: Search) -> None:
     """Raises Bad for what an extension took away when the client enabled it."""
     if args.charset and extensions.UTF8_ACCEPT in session.enabled:
         raise Bad(b"CHARSET is not used after ENABLE UTF8=ACCEPT: texts are in UTF-8.")  # RFC 6855 §3
-    if args.keys.has_gmail:
+    if args.keys.has_gmail or gmail.among(args.items):
         gmail.offered(session)
     if args.keys.has_recent and extensions.rev2(session):
         raise Bad(b"NEW, OLD and RECENT are no search keys of IMAP4rev2.")  # RFC 9051 §6.4.4

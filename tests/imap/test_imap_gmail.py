@@ -19,7 +19,7 @@ MESSAGES = (
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
+def house(tmp_path: Path) -> Iterator[House]:
     for part in ("cur", "new", "tmp"):
         (tmp_path / "mail" / part).mkdir(parents=True)
     for number, message in enumerate(MESSAGES, 1):
@@ -28,10 +28,15 @@ def client(tmp_path: Path) -> Iterator[Client]:
         os.utime(file, (1_700_000_000, 1_700_000_000))
     house = House(tmp_path / "mail")
     house.context = replace(house.context, gmail=True)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def client(house: House) -> Client:
     client = house.login()
     client.command(b"SELECT INBOX")
-    yield client
-    house.close()
+    return client
 
 
 def labels(client: Client, number: int) -> bytes:
@@ -61,6 +66,9 @@ def test_gmail_is_offered_where_it_is_wanted(client: Client, tmp_path: Path) -> 
         b"SEARCH X-GM-RAW a",
         b"SORT (DATE) UTF-8 X-GM-LABELS a",
         b"ESEARCH IN (personal) X-GM-MSGID 1",
+        b"NOTIFY SET (SELECTED (MessageNew (X-GM-LABELS) MessageExpunge))",
+        b"SEARCH RETURN (UPDATE (X-GM-MSGID)) ALL",
+        b"SORT RETURN (UPDATE (X-GM-LABELS)) (DATE) UTF-8 ALL",
     ):
         assert other.command(line)[-1].startswith(b"TAG BAD X-GM-EXT-1 is not offered"), line
     house.close()
@@ -219,3 +227,31 @@ def test_gmail_raw_is_nested_no_deeper_than_other_keys(client: Client) -> None:
         b"SEARCH" + (b' X-GM-RAW "' + b"a " * 50 + b'"') * 40,
     ):
         assert client.command(line)[-1].startswith(b"TAG BAD"), line
+
+
+def test_gmail_labels_of_the_mailboxes_of_esearch(client: Client) -> None:
+    client.command(b"CREATE sent (USE (\\Sent))")
+    client.command(b"COPY 1 sent")
+    esearch = b"ESEARCH IN (mailboxes (INBOX sent)) RETURN (COUNT) X-GM-LABELS "
+    (told, _) = client.command(esearch + b"\\Sent")
+    assert b" MAILBOX sent " in told
+    assert told.endswith(b" COUNT 1")
+    client.command(b"SELECT sent")
+    assert client.command(esearch + b"\\Sent")[0].endswith(b" COUNT 1")
+    (told, _) = client.command(esearch + b"\\Inbox")
+    assert b" MAILBOX INBOX " in told
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"NOTIFY SET (SELECTED (MessageNew (UID X-GM-LABELS) MessageExpunge))",
+        b"SEARCH RETURN (UPDATE (UID X-GM-LABELS)) ALL",
+    ],
+)
+def test_gmail_labels_of_new_messages(house: House, client: Client, line: bytes) -> None:
+    client.command(b"CREATE sent (USE (\\Sent))")
+    client.command(b"SELECT sent")
+    assert client.command(line)[-1].startswith(b"TAG OK")
+    house.login().command(b"APPEND sent {1+}\r\na")
+    assert b"* 1 FETCH (UID 1 X-GM-LABELS (\\Sent))" in client.command(b"NOOP")
