@@ -12,7 +12,7 @@ from doocot.mailbox.view import Delta, View, merge
 from doocot.store.index.messages import Range, expunged_since
 from doocot.store.root import keyword_names
 from doocot.store.snapshot import Ints, Piece, column, gathered, of_chunks, pieces, row_of_uid
-from doocot.wire.numset import NumSet, format_numbers, format_ranges
+from doocot.wire.numset import NumSet, format_bounds, format_numbers
 
 if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
@@ -171,10 +171,10 @@ def vanished(session: "ImapSession", uids: NumSet, since: int) -> bytes:
     there = column(view.snapshot, "uid")
     last = view.live.row.uid_next - 1
     looked_at = wanted if gone is None else list(_common(wanted, merge(gone)))
-    told = list(_common(_missing(there, last), looked_at))
-    if not told:
+    lows, highs = _missing(there, last, looked_at)
+    if not len(lows):
         return b""
-    return b"* VANISHED (EARLIER) %b\r\n" % format_ranges(merge(told))
+    return b"* VANISHED (EARLIER) %b\r\n" % format_bounds(lows, highs)
 
 
 def _common(left: Sequence[Range], right: Sequence[Range]) -> Iterator[Range]:
@@ -190,11 +190,20 @@ def _common(left: Sequence[Range], right: Sequence[Range]) -> Iterator[Range]:
             first, last = next(others, (0, 0))
 
 
-def _missing(there: Ints, last: int) -> list[Range]:
-    """The gaps between existing UIDs, from 1 to `last`."""
+def _missing(there: Ints, last: int, ranges: Sequence[Range]) -> tuple[Ints, Ints]:
+    """The gaps between existing UIDs, from 1 to `last`, as far as they are in these ascending ranges that do not touch:
+
+    the first and the last UID of each.
+    """
     edges = np.concatenate(([0], there, [last + 1])).astype("i8")
     gaps = np.flatnonzero(np.diff(edges) > 1)
-    return list(zip((edges[gaps] + 1).tolist(), (edges[gaps + 1] - 1).tolist(), strict=True))
+    lows, highs = edges[gaps] + 1, edges[gaps + 1] - 1
+    first, final = np.array(ranges, "i8").reshape(-1, 2).T
+    met = np.searchsorted(final, lows)  # the first range that reaches into a gap; so many do:
+    counts = np.searchsorted(first, highs, side="right") - met
+    gap = np.repeat(np.arange(len(gaps)), counts)
+    met = np.repeat(met + counts - np.cumsum(counts), counts) + np.arange(len(gap))
+    return np.maximum(lows[gap], first[met]), np.minimum(highs[gap], final[met])
 
 
 def condstore(session: "ImapSession") -> bytes:

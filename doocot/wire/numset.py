@@ -115,6 +115,16 @@ def format_ranges(ranges: Iterable[Range]) -> bytes:
     return ",".join(pieces).replace(str(STAR), "*").encode("ascii")
 
 
+def format_bounds(lows: "numpy.ndarray[Any, numpy.dtype[Any]]", highs: "numpy.ndarray[Any, numpy.dtype[Any]]") -> bytes:
+    """As `format_ranges`, of ranges whose first and last numbers are two arrays."""
+    import numpy
+
+    values, shown = numpy.stack((lows, highs), axis=1), numpy.ones((len(lows), 2), bool)
+    shown[:, 0] = lows != highs
+    marks = numpy.tile(numpy.frombuffer(b":,", numpy.uint8), (len(lows), 1))
+    return _decimal(values[shown], marks[shown])
+
+
 def format_numbers(numbers: Numbers) -> bytes:
     """Ascending numbers, each once, as the shortest list of ranges: `1:3,5`."""
     count = len(numbers)

@@ -15,6 +15,7 @@ from doocot.imap.fetch import _split
 from doocot.imap.untagged import _missing
 from doocot.store import snapshot as snapshots
 from doocot.store.snapshot import build, rows_where, runs
+from doocot.wire.numset import format_bounds, format_numbers, merge_ranges
 
 Ranges = list[tuple[int, int]]
 
@@ -68,11 +69,17 @@ def test_marked_ranges_are_gone_through_once() -> None:
     assert marked.taken == len(marked)
 
 
-@given(st.sets(st.integers(1, 40)), st.integers(0, 3))
-def test_missing_uids_are_the_gaps_up_to_the_last(there: set[int], behind: int) -> None:
+UIDS = st.sets(st.integers(1, 40))
+
+
+@given(UIDS, st.integers(0, 3), UIDS)
+def test_missing_uids_are_the_gaps_in_what_is_asked(there: set[int], behind: int, asked: set[int]) -> None:
     last = max(there, default=0) + behind
-    gaps = _missing(np.array(sorted(there), "u4"), last)
-    assert numbers([(low, high + 1) for low, high in gaps]) == sorted(set(range(1, last + 1)) - there)
+    ranges = merge_ranges((uid, uid) for uid in asked)
+    lows, highs = _missing(np.array(sorted(there), "u4"), last, ranges)
+    gone = sorted(asked & set(range(1, last + 1)) - there)
+    assert list(zip(lows.tolist(), highs.tolist(), strict=True)) == list(merge_ranges((uid, uid) for uid in gone))
+    assert not gone or format_bounds(lows, highs) == format_numbers(gone)
 
 
 @pytest.fixture
