@@ -12,6 +12,7 @@ from doocot.imap.flags import parse_flags
 from doocot.imap.registration import own_change
 from doocot.mailbox import append as mailbox_append
 from doocot.mailbox.append import NewMail
+from doocot.mailbox.excerpt import Reader
 from doocot.wire.cursor import Cursor
 from doocot.wire.flow import Step
 from doocot.wire.numset import format_numbers
@@ -81,11 +82,11 @@ def new_mails(session: "ImapSession", messages: Sequence[AppendMessage]) -> Gene
     if sum(message.catenate for message in messages) > MAX_CATENATED:
         raise No(b"More than %d messages of one command are put together." % MAX_CATENATED, b"LIMIT")
     found: list[NewMail] = []
-    left = session.context.max_literal
+    left, reader = session.context.max_literal, Reader()
     for message in messages:
         data = message.parts[0]
         if message.catenate:
-            data = yield from catenated(session, message.parts, left)
+            data = yield from catenated(session, message.parts, left, reader)
             left -= data.size
             if not data.size:
                 raise No(b"A message of zero octets cannot be saved.")

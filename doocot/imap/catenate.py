@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from doocot.errors import Kind, MailError
 from doocot.imap.command import Bad, No
 from doocot.imap.fetch_items import parse_section
-from doocot.mailbox.excerpt import Excerpt, copy_octets, write_bounded
-from doocot.mailbox.user import Mail
+from doocot.mailbox.excerpt import Excerpt, Reader, copy_octets, write_bounded
 from doocot.store.disk_errors import disk_error
 from doocot.store.spool import FileSpool
 from doocot.wire.cursor import BadSyntax, Cursor
@@ -91,8 +90,13 @@ def parse_catenate(c: Cursor) -> tuple[tuple[Part, ...], bool]:
     return tuple(parts), binary
 
 
-def catenated(session: "ImapSession", parts: Sequence[Part], limit: int) -> Generator[Step, Any, FileSpool]:
-    """Steps that put a message of at most `limit` octets together. Raises No with BADURL (RFC 4469 §4.1) or TOOBIG."""
+def catenated(
+    session: "ImapSession", parts: Sequence[Part], limit: int, reader: Reader
+) -> Generator[Step, Any, FileSpool]:
+    """Steps that put a message of at most `limit` octets together; `reader` is that of the command.
+
+    Raises No with BADURL or TOOBIG (RFC 4469 §4.1), MailError(LIMIT).
+    """
     assert session.mail is not None
     root = session.mail.opened.root
     try:
@@ -102,16 +106,19 @@ def catenated(session: "ImapSession", parts: Sequence[Part], limit: int) -> Gene
     session.spools.append(spool)
     for part in parts:
         if isinstance(part, Url):
-            yield from _copied(session, session.mail, part, spool, limit)
+            yield from _copied(session, part, spool, limit, reader)
         else:
             yield Job(partial(_write, spool, part, limit))
     return spool
 
 
-def _copied(session: "ImapSession", mail: Mail, url: Url, spool: FileSpool, limit: int) -> Generator[Step, Any, None]:
-    excerpt = excerpt_of(session, url)
+def _copied(
+    session: "ImapSession", url: Url, spool: FileSpool, limit: int, reader: Reader
+) -> Generator[Step, Any, None]:
+    mail, excerpt = session.mail, excerpt_of(session, url)
+    assert mail is not None
     try:
-        yield Job(partial(copy_octets, mail, excerpt, spool, limit))
+        yield Job(partial(copy_octets, mail, excerpt, spool, limit, reader))
     except MailError as error:
         if error.kind in (Kind.NON_EXISTENT, Kind.CANNOT):
             raise _bad_url(url, error.text) from error

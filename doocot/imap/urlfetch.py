@@ -14,7 +14,7 @@ from doocot.imap.catenate import excerpt
 from doocot.imap.command import Bad, Ok, Result, State, Steps, command
 from doocot.imap.urlauth import MAX_URLS, check, offered
 from doocot.mailbox import urlauth
-from doocot.mailbox.excerpt import NO_SECTION, Excerpt, Found, cut, octets, open_message, read_message
+from doocot.mailbox.excerpt import NO_SECTION, Excerpt, Found, Reader, cut, octets, open_message
 from doocot.mailbox.stream import fitted
 from doocot.mailbox.user import Mail
 from doocot.message.bodystructure import bodystructure
@@ -79,8 +79,9 @@ def fetch(session: "ImapSession", args: UrlFetch, by_uid: bool) -> Result:
 
 
 def _fetch(session: "ImapSession", args: UrlFetch) -> Steps:
+    reader = Reader()
     for wanted in args.urls:
-        opened = _Opened()
+        opened = _Opened(reader)
         try:
             yield from _fetch_one(session, wanted, opened)
         except BadUrl as error:
@@ -92,8 +93,9 @@ def _fetch(session: "ImapSession", args: UrlFetch) -> Steps:
 
 @dataclass(slots=True)
 class _Opened:
-    """What is to be given back, however it ends."""
+    """What is to be given back, however it ends; `reader` is that of the command."""
 
+    reader: Reader
     mail: Mail | None = None  # of another user
     found: list[Found] = field(default_factory=list)
 
@@ -172,49 +174,51 @@ class _Content:
 
 def _open(mail: Mail, asked: Excerpt, parameters: frozenset[bytes] | None, opened: _Opened) -> _Content:
     """Blocking. Raises MailError for a message or section that is not there, or that cannot be decoded."""
-    found = open_message(mail, asked)
+    found, reader = open_message(mail, asked), opened.reader
     opened.found.append(found)
     if parameters is None:
-        size, chunks = _body(found, asked)
+        size, chunks = _body(found, asked, reader)
         return _Content(b" {%d}\r\n" % size, chunks, b"\r\n")
     before = b" ("
     if b"BODYPARTSTRUCTURE" in parameters:
-        before += b"BODYPARTSTRUCTURE " + _structure(found, asked, b"BINARY" in parameters)
+        before += b"BODYPARTSTRUCTURE " + _structure(found, asked, reader, b"BINARY" in parameters)
         before += b" " if len(parameters) > 1 else b""
     if b"BINARY" in parameters:
-        data = _binary(found, asked)
+        data = _binary(found, asked, reader)
         mark = b"~" if b"\0" in data else b""
         return _Content(before + b"BINARY %b{%d}\r\n" % (mark, len(data)), iter((data,)), b")\r\n")
     if b"BODY" in parameters:
-        size, chunks = _body(found, asked)
+        size, chunks = _body(found, asked, reader)
         return _Content(before + b"BODY {%d}\r\n" % size, chunks, b")\r\n")
     return _Content(before, iter(()), b")\r\n")
 
 
-def _body(found: Found, asked: Excerpt) -> tuple[int, Iterator[bytes]]:
+def _body(found: Found, asked: Excerpt, reader: Reader) -> tuple[int, Iterator[bytes]]:
     """Size and octets. A whole message is read twice, as its size on the wire is told first."""
     if asked.section == Section():
-        size = sum(map(len, octets(found, asked)))
-        return size, fitted(octets(found, asked), size)
-    data = b"".join(octets(found, asked))
+        size = sum(map(len, octets(found, asked, reader)))
+        return size, fitted(octets(found, asked, Reader()), size)  # which nothing may end any more
+    data = b"".join(octets(found, asked, reader))
     return len(data), fitted((data,), len(data))
 
 
-def _binary(found: Found, asked: Excerpt) -> bytes:
+def _binary(found: Found, asked: Excerpt, reader: Reader) -> bytes:
     """The octets with encodings removed; there are none where the section is a header."""
     if asked.section.text is not SectionText.WHOLE:
-        return b"".join(octets(found, asked))
-    message = read_message(found)
+        return b"".join(octets(found, asked, reader))
+    message = reader.message(found)
     data = binary(message.data, message.part, asked.section.path)
     if data is None:
         raise MailError(Kind.NON_EXISTENT, NO_SECTION)
+    reader.take(len(data))
     return b"".join(cut((data,), asked.offset, asked.length))
 
 
-def _structure(found: Found, asked: Excerpt, is_decoded: bool) -> bytes:
+def _structure(found: Found, asked: Excerpt, reader: Reader, is_decoded: bool) -> bytes:
     """BODYSTRUCTURE of the part that the section is of (RFC 5524 §3)."""
-    message = read_message(found)
+    message = reader.message(found)
     part = find(message.part, asked.section.path)
     if part is None:
         raise MailError(Kind.NON_EXISTENT, NO_SECTION)
+    reader.take(part.end - part.start if is_decoded else 0)
     return bodystructure(decoded(message.data, part) if is_decoded else part)

@@ -5,6 +5,7 @@ The mailbox need not be selected and nothing of it changes, \\Seen neither. Ever
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from doocot.errors import Kind, MailError
 from doocot.mailbox.places import existing
@@ -18,6 +19,7 @@ from doocot.store.index.database import reading
 from doocot.store.index.messages import files
 from doocot.store.spool import CHUNK, FileSpool
 
+MAX_READ: Final = 1 << 30  # octets that one command reads and copies out of messages: seconds of a thread
 WHOLE = Section()
 NO_MESSAGE = "There is no such message"
 NO_SECTION = "The message has no such section"
@@ -41,9 +43,42 @@ class Found:
 
     files: Files
     fd: int
+    key: tuple[str, int, int]  # of the message: root, mailbox and UID
 
     def close(self) -> None:
         self.files.close(self.fd)
+
+
+class Reader:
+    """What one command reads. The last message of which it wanted a section stays at hand for the next."""
+
+    __slots__ = ("_key", "_message", "left")
+
+    def __init__(self) -> None:
+        self.left = MAX_READ
+        self._key: tuple[str, int, int] | None = None
+        self._message = Message(b"")
+
+    def take(self, octets: int) -> None:
+        """Counts octets. Raises MailError(LIMIT) above MAX_READ."""
+        self.left -= octets
+        if self.left < 0:
+            text = f"One command reads at most {MAX_READ} octets of messages: name fewer URLs at once."
+            raise MailError(Kind.LIMIT, text)
+
+    def message(self, found: Found) -> Message:
+        """The message in memory. Raises MailError(LIMIT)."""
+        if self._key != found.key:
+            self._key, self._message = None, Message(b"")  # never two of them
+            self._message = Message(b"".join(self.chunks(found)))
+            self._key = found.key
+        return self._message
+
+    def chunks(self, found: Found) -> Iterator[bytes]:
+        """The file from its beginning. Raises MailError(LIMIT)."""
+        for chunk in _chunks(found):
+            self.take(len(chunk))
+            yield chunk
 
 
 def open_message(mail: Mail, excerpt: Excerpt) -> Found:
@@ -61,35 +96,35 @@ def open_message(mail: Mail, excerpt: Excerpt) -> Found:
     except MailError as error:
         kind = Kind.NON_EXISTENT if error.kind is Kind.EXPUNGE_ISSUED else error.kind
         raise MailError(kind, NO_MESSAGE, error.detail) from error
-    return Found(root.files, fd)
+    return Found(root.files, fd, (root.path, row.id, excerpt.uid))
 
 
-def octets(found: Found, excerpt: Excerpt) -> Iterator[bytes]:
+def octets(found: Found, excerpt: Excerpt, reader: Reader) -> Iterator[bytes]:
     """The excerpt as it goes on the wire, NULs as they are. A whole message is never held in memory.
 
-    Raises MailError(NON_EXISTENT) for a section that is not there.
+    Raises MailError: NON_EXISTENT for a section that is not there, LIMIT where the command has read too much.
     """
     if excerpt.section == WHOLE:
-        chunks: Iterable[bytes] = crlf_chunks(_chunks(found))
+        read = reader.chunks(found) if excerpt.offset else _chunks(found)  # from its beginning on, all of it is of use
+        chunks: Iterable[bytes] = crlf_chunks(read)
     else:
-        message = read_message(found)
+        message = reader.message(found)
         section = exact_section(message.data, message.part, excerpt.section)
         if section is None:
             raise MailError(Kind.NON_EXISTENT, NO_SECTION)
+        reader.take(len(section))
         chunks = (section,)
     return cut(chunks, excerpt.offset, excerpt.length)
 
 
-def read_message(found: Found) -> Message:
-    """The message in memory."""
-    return Message(b"".join(_chunks(found)))
+def copy_octets(mail: Mail, excerpt: Excerpt, spool: FileSpool, limit: int, reader: Reader) -> None:
+    """Writes an excerpt behind what is in the spool.
 
-
-def copy_octets(mail: Mail, excerpt: Excerpt, spool: FileSpool, limit: int) -> None:
-    """Writes an excerpt behind what is in the spool. Raises MailError: NON_EXISTENT, or TOO_BIG above `limit`."""
+    Raises MailError: NON_EXISTENT, TOO_BIG above `limit`, LIMIT where the command has read too much.
+    """
     found = open_message(mail, excerpt)
     try:
-        for chunk in octets(found, excerpt):
+        for chunk in octets(found, excerpt, reader):
             write_bounded(spool, chunk, limit)
     finally:
         found.close()

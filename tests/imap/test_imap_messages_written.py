@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from harness import Client, House
 
+from doocot.mailbox import excerpt, read
+from doocot.message.scan import scan
 from doocot.store.settle import settle_all
 
 LINE = b"x" * 70 + b"\r\n"
@@ -82,6 +84,28 @@ def test_the_files_of_one_command_are_bounded(house: House) -> None:
     assert b"c NO [LIMIT] " in client.send(b"c APPEND INBOX" + many + b" CATENATE (URL /INBOX/;UID=1)")
     assert descriptors() == before
     assert b"MESSAGES 101" in client.send(b"d STATUS INBOX (MESSAGES)")
+
+
+def test_octets_that_one_command_reads_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message of which several sections are wanted one after the other is read and scanned once."""
+    client = house.login()
+    for tag in (b"a", b"b"):
+        client.send(tag + b" APPEND INBOX " + literal(b"Subject: %b\r\n\r\n" % tag + LINE * 10))
+    scans: list[int] = []
+    monkeypatch.setattr(read, "scan", lambda data: scans.append(len(data)) or scan(data))
+    monkeypatch.setattr(excerpt, "MAX_READ", 3000)
+    one, other = (b" URL /INBOX/;UID=%d/;SECTION=HEADER" % uid for uid in (1, 2))
+    before = descriptors()
+    assert b"c OK " in client.send(b"c APPEND INBOX CATENATE (TEXT {1+}\r\n\n" + one * 50 + b")")
+    assert len(scans) == 1
+    refused = client.send(b"d APPEND INBOX CATENATE (" + (one + other).strip() + (one + other) * 2 + b")")
+    assert refused.startswith(b"d NO [LIMIT] One command reads at most 3000 octets of messages")
+    assert b"e NO [LIMIT] " in client.send(b"e APPEND INBOX" + b" CATENATE (%b%b)" % (one.strip(), other) * 3)
+    partial = b" URL /INBOX/;UID=1/;PARTIAL=700.1"
+    assert b"f OK " in client.send(b"f APPEND INBOX CATENATE (" + (partial * 3).strip() + b")")
+    assert b"g NO [LIMIT] " in client.send(b"g APPEND INBOX CATENATE (" + (partial * 5).strip() + b")")
+    assert b"h OK " in client.send(b"h APPEND INBOX CATENATE (" + (b" URL /INBOX/;UID=1" * 9).strip() + b")")
+    assert descriptors() == before
 
 
 def test_spools_of_a_client_that_goes_away_are_given_back(house: House) -> None:

@@ -11,8 +11,9 @@ from harness import Client, House
 
 from doocot.auth.types import AuthResult, LoginRequest, User
 from doocot.errors import Kind, MailError
-from doocot.mailbox import urlauth
+from doocot.mailbox import excerpt, read, urlauth
 from doocot.mailbox.user import Mail
+from doocot.message.scan import scan
 from doocot.store.root import Location
 from doocot.wire.flow import Job, Step
 
@@ -148,6 +149,23 @@ def test_sections_partials_and_large_messages(house: House) -> None:
         assert fetched(fred, generated(joe, rump(path=where + path))) == b"{%d}\r\n%b" % (len(octets), octets)
     assert refused(fred, generated(joe, rump(path=where + b"1/;SECTION=7")))
     assert refused(fred, generated(joe, rump(path=where + b"99")))
+
+
+def test_octets_that_one_command_reads_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message of which several sections are wanted one after the other is read and scanned once."""
+    joe = login(house)
+    append(joe, MIXED)
+    scans: list[int] = []
+    monkeypatch.setattr(read, "scan", lambda data: scans.append(len(data)) or scan(data))
+    monkeypatch.setattr(excerpt, "MAX_READ", 2 * len(MIXED))
+    url = generated(joe, rump(path=b"INBOX/;UID=1/;SECTION=1"))
+    few = joe.send(b"f URLFETCH" + b' "%b"' % url * 5)
+    assert few.count(b"{4}\r\ntext\r\n") == 5
+    assert len(scans) == 1
+    many = joe.send(b"m URLFETCH" + b' "%b"' % url * 200)
+    assert b" NIL\r\n* NO One command reads at most" in many
+    assert many.endswith(b"m OK URLFETCH completed.\r\n")
+    assert fetched(joe, url) == b"{4}\r\ntext"
 
 
 def test_binary_and_structure(house: House) -> None:
