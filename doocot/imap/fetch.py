@@ -307,7 +307,10 @@ def _split(rows: Sequence[Range], marked: Iterable[Range]) -> Iterator[tuple[lis
 def _long(
     session: "ImapSession", items: tuple[Item, ...], rows: list[Range], before: bytes, *, asked: bool = True
 ) -> Generator[Step, Any, Ok]:
-    """`asked`: it is a command that is answered, of which progress may be told."""
+    """`asked`: it is a command that is answered, of which progress may be told, and which ends where one is refused.
+
+    Else what can be sent is, and the last error raised after it.
+    """
     view = session.view
     assert view is not None
     if before:
@@ -317,7 +320,8 @@ def _long(
     plan = _plan(items, header_sets, mode(session))
     sets = tuple((number, tuple(sorted(item.section.names))) for item, number in header_sets)
     ahead = Ahead(view, rows[-1][1] if rows else 0, session.context.compute, _facts_of(items), sets)
-    lost, done = False, 0
+    lost: MailError | None = None
+    done = 0
     for low, high in rows:
         row = low
         while row < high:
@@ -326,7 +330,12 @@ def _long(
             done += piece.high - piece.low
             whole = _whole_body(items) if plan.reads_files and columns.is_large(piece) else None
             if whole is not None:
-                yield from _streamed(view, mode(session), items, whole, piece)
+                try:
+                    yield from _streamed(view, mode(session), items, whole, piece)
+                except MailError as error:  # before anything of it was sent
+                    if asked:
+                        raise
+                    lost = error
                 continue
             try:
                 yield render(view, plan, piece)
@@ -335,21 +344,21 @@ def _long(
                     progress.begin(session, view, done, count)
                 yield from ahead.fill(piece.row, piece.row + piece.high - piece.low)
                 progress.end(session)
-                lost = (yield from _again(view, plan, piece)) or lost
+                lost = (yield from _again(view, plan, piece, asked)) or lost
             except MailError as error:
-                if error.kind is not Kind.EXPUNGE_ISSUED:
+                if asked and error.kind is not Kind.EXPUNGE_ISSUED:
                     raise
-                lost = (yield from _again(view, plan, piece)) or lost
+                lost = (yield from _again(view, plan, piece, asked)) or lost
             yield MORE
-    if lost:
-        raise MailError(Kind.EXPUNGE_ISSUED, GONE)
+    if lost is not None:
+        raise lost
     return Ok(b"Fetch completed.")
 
 
-def _again(view: View, plan: Plan, piece: Piece) -> Generator[Step, Any, bool]:
+def _again(view: View, plan: Plan, piece: Piece, asked: bool) -> Generator[Step, Any, MailError | None]:
     """The piece once more, after its Facts were computed; if need be message by message, as the file of one is gone.
 
-    All that are there are sent (RFC 2180 §4.1.2); True when one is not.
+    All that are there are sent (RFC 2180 §4.1.2); gives the error of one that is not. `asked` as in `_long`.
     """
     low, high = piece.row, piece.row + piece.high - piece.low
     try:
@@ -358,18 +367,18 @@ def _again(view: View, plan: Plan, piece: Piece) -> Generator[Step, Any, bool]:
         pass
     else:
         yield whole
-        return False
-    lost = False
+        return None
+    lost: MailError | None = None
     for number in range(low, high):
         for fresh in pieces(view.snapshot, number, number + 1):
             try:
                 yield render(view, plan, fresh)
             except Missing:
-                lost = True
+                lost = MailError(Kind.EXPUNGE_ISSUED, GONE)
             except MailError as error:
-                if error.kind is not Kind.EXPUNGE_ISSUED:
+                if asked and error.kind is not Kind.EXPUNGE_ISSUED:
                     raise
-                lost = True
+                lost = error
     return lost
 
 
@@ -409,5 +418,5 @@ def unasked(session: "ImapSession", items: tuple[Item, ...], rows: list[Range]) 
         if gmail.among(items):
             gmail.prepare(session, session.view, session.mailbox)
         yield from _long(session, items, rows, b"", asked=False)
-    except MailError as error:  # of the others the client has been told
+    except MailError as error:  # the others were sent
         session.context.refused(session, error)

@@ -12,7 +12,7 @@ from doocot.errors import MailError
 from doocot.imap import gmail, registration, status
 from doocot.imap import list as list_
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
-from doocot.imap.fetch_items import Item, parse_list
+from doocot.imap.fetch_items import Item, Plain, parse_list
 from doocot.imap.notices import SLICE
 from doocot.imap.registration import (
     FLAG_CHANGE,
@@ -29,6 +29,7 @@ from doocot.imap.registration import (
     Notify,
     Selected,
 )
+from doocot.imap.untagged import condstore
 from doocot.mailbox import happened
 from doocot.mailbox.happened import Seen
 from doocot.mailbox.namespaces import Space, locate, shown
@@ -166,6 +167,8 @@ def _set(session: "ImapSession", args: Request) -> Steps:
     assert mail is not None
     root = mail.opened.root
     new = Notify(_selected(args), _others(args, mail.spaces))
+    if Plain(b"MODSEQ") in (new.selected.items or ()) and (told := condstore(session)):
+        yield told
     if new.groups:
         new.checked = changed(root, -1)
         new.position = happened.position_now(root)

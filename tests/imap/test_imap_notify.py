@@ -228,6 +228,29 @@ def test_vanished_and_mod_sequences(two: Two) -> None:
     assert two.does(b"STORE 2:3 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")[-1] == b"* VANISHED 2:3"
 
 
+def test_mod_sequences_of_new_messages_enable_them(two: Two) -> None:
+    """RFC 7162 §3.1: whoever asks for MODSEQ gets it with every change of flags."""
+    append(two.other, b"INBOX")
+    two.other.command(b"SELECT INBOX")
+    two.listener.command(b"SELECT INBOX")
+    (line,) = ask(two.listener, b"SET (selected (MessageNew (UID MODSEQ) MessageExpunge FlagChange))")
+    assert line == b"* OK [HIGHESTMODSEQ %d] Highest" % numbers(two.other)[1]
+    (line,) = two.does(b"STORE 1 +FLAGS.SILENT (\\Flagged)")
+    assert b"MODSEQ (%d)" % numbers(two.other)[1] in line
+    assert not ask(two.listener, b"SET (selected (MessageNew (MODSEQ) MessageExpunge))")
+
+
+def test_a_new_message_that_cannot_be_decoded_hides_no_other(two: Two) -> None:
+    append(two.other, b"INBOX")
+    two.listener.command(b"SELECT INBOX")
+    ask(two.listener, b"SET (selected (MessageNew (UID BINARY.PEEK[1]) MessageExpunge))")
+    for encoding in (b"7bit", b"x-unknown", b"x-unknown", b"8bit", b"x-unknown", b"7bit"):
+        text = b"Content-Transfer-Encoding: %b\r\n\r\nhello" % encoding
+        two.other.command(b"APPEND INBOX {%d+}\r\n%b" % (len(text), text))
+    told = [line.partition(b" BINARY")[0] for line in two.hears() if b"BINARY[1] ~{5}" in line]
+    assert told == [b"* %d FETCH (UID %d" % (number, number) for number in (2, 5, 7)]
+
+
 def test_nothing_is_told_in_the_middle_of_a_command(two: Two) -> None:
     two.does(b"CREATE box")
     ask(two.listener, b"SET (personal (MessageNew MessageExpunge))")
