@@ -75,11 +75,12 @@ class Mode(NamedTuple):
 
     uid_only: bool = False
     rev2: bool = False
+    utf8: bool = False
 
 
 def mode(session: "ImapSession") -> Mode:
     """The mode that a session is in now."""
-    return Mode(uid_only(session), rev2(session))
+    return Mode(uid_only(session), rev2(session), session.utf8)
 
 
 def tells_uids(session: "ImapSession") -> bool:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from doocot.imap.session import ImapSession
 
 _MODSEQ = Plain(b"MODSEQ")
+_LABELS = Plain(b"X-GM-LABELS")
 BULK = 50  # messages from which on a header section that somebody asks for becomes a Fact
 _BEHIND_ALL: Final = (sys.maxsize, sys.maxsize)  # a range that no row reaches
 
@@ -131,6 +132,8 @@ def _binary_section(item: Binary, message: Message) -> bytes:
 
 
 def _column(item: Item, header_sets: dict[Body, int], words: Mode) -> Column:
+    if words.utf8 and item == _LABELS:
+        return fetch_columns.UTF8_LABELS
     if isinstance(item, Plain):
         return (_REV2_COLUMNS if words.rev2 else _COLUMNS)[item.name]
     label = item.label.replace(b"%", b"%%")

@@ -98,7 +98,7 @@ def labels(c: Cursor) -> tuple[str, ...]:
 
 
 def label(c: Cursor) -> str:
-    r"""A label: `\Starred`, an atom, or a string; in modified UTF-7 as names of mailboxes are."""
+    r"""A label: `\Starred`, an atom, or a string; in modified UTF-7 or UTF-8 as names of mailboxes are."""
     begin = c.position
     found = _system(c.text, begin)
     if found is not None:
@@ -108,7 +108,8 @@ def label(c: Cursor) -> str:
     try:
         text = encoded.decode("utf-8") if c.utf8 else mutf7.decode(encoded)
     except ValueError:
-        raise BadSyntax("the label is not in modified UTF-7", begin) from None
+        encoding = "UTF-8" if c.utf8 else "modified UTF-7"
+        raise BadSyntax(f"the label is not in {encoding}", begin) from None
     if not text or len(text) > MAX_LABEL:
         raise BadSyntax(f"a label has from 1 to {MAX_LABEL} characters", begin)
     if control(text):
@@ -133,7 +134,8 @@ def telling_labels(session: "ImapSession", rows: Sequence[Range], steps: Steps) 
     assert view is not None
     if (told := sync(view, expunge=False)) is not None:
         session.later(told)
-    plan = columns.plan([fetch_columns.LABELS], uid_only=extensions.uid_only(session))
+    column = fetch_columns.UTF8_LABELS if session.utf8 else fetch_columns.LABELS
+    plan = columns.plan([column], uid_only=extensions.uid_only(session))
     for low, high in rows:
         for piece in pieces(view.snapshot, low, high, plan.rows):
             yield columns.render(view, plan, piece)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from doocot.mailbox import facts
 from doocot.mailbox.fetch import Arguments, Column, date_time, fact_arguments
-from doocot.mailbox.labels import label_arguments
+from doocot.mailbox.labels import label_arguments, utf8_label_arguments
 from doocot.mailbox.view import View
 from doocot.message.objectid import number
 from doocot.store.index.facts import facts_of
@@ -48,6 +48,7 @@ THREADID = Column(b"THREADID (%b)", made_of(facts.KEYS, facts.thread_of))
 MSGID = Column(b"X-GM-MSGID %d", made_of(facts.EMAILID, number))
 THRID = Column(b"X-GM-THRID %d", made_of(facts.KEYS, lambda packed: number(facts.thread_of(packed))))
 LABELS = Column(b"X-GM-LABELS (%b)", label_arguments)
+UTF8_LABELS = Column(b"X-GM-LABELS (%b)", utf8_label_arguments)
 
 
 def preview(template: bytes, *, lazy: bool) -> Column:

@@ -11,7 +11,7 @@ Keywords that begin with `$` are no labels: they are registered (RFC 5788), and 
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from doocot.errors import Kind, MailError
 from doocot.mailbox.fetch import Arguments
@@ -72,27 +72,44 @@ def label_of(keyword: str) -> str | None:
 class Labels(dict[int, bytes]):
     """Flags as stored -> what stands between the parentheses of X-GM-LABELS; filled as values are met.
 
-    `own` is the label of the mailbox, which all its messages have.
+    `own` is the label of the mailbox, which all its messages have; with `utf8` they are in UTF-8, else in modified
+    UTF-7.
     """
 
-    def __init__(self, root: Root, own: str) -> None:
+    def __init__(self, root: Root, own: str, *, utf8: bool) -> None:
         super().__init__()
-        self.own = own
+        self._own = own
         self._root = root
+        self._utf8 = utf8
 
     def __missing__(self, flags: int) -> bytes:
-        found = [self.own] if self.own else []
+        found = [self._own] if self._own else []
         found += [label for bit, label in FLAG_LABELS if flags & bit]
         found += [label for name in keyword_names(self._root, flags >> 8) if (label := label_of(name)) is not None]
         if len(self) >= _MAX_KEPT:
             self.clear()
-        text = self[flags] = b" ".join(map(_shown, dict.fromkeys(found)))
+        text = self[flags] = b" ".join(_shown(label, utf8=self._utf8) for label in dict.fromkeys(found))
         return text
 
 
-def _shown(label: str) -> bytes:
+class OfMailbox(NamedTuple):
+    """Its own label, and the labels of its messages in both encodings, which are those of names of mailboxes."""
+
+    own: str
+    mutf7: Labels
+    utf8: Labels
+
+
+def _of_mailbox(view: View, own: str) -> OfMailbox:
+    root = view.live.root
+    return OfMailbox(own, Labels(root, own, utf8=False), Labels(root, own, utf8=True))
+
+
+def _shown(label: str, *, utf8: bool) -> bytes:
     """`label = "\\" 1*ALPHA / astring`"""
-    return label.encode("ascii") if _system(label) else astring(mutf7.encode(label))
+    if _system(label):
+        return label.encode("ascii")
+    return astring(label.encode("utf-8"), utf8=True) if utf8 else astring(mutf7.encode(label))
 
 
 def own_label(name: str, special_use: tuple[str, ...]) -> str:
@@ -102,23 +119,28 @@ def own_label(name: str, special_use: tuple[str, ...]) -> str:
     return next((USE_LABELS[use.lower()] for use in special_use if use.lower() in USE_LABELS), "")
 
 
-def labels_of(view: View) -> Labels:
+def labels_of(view: View) -> OfMailbox:
     """The labels of the view's mailbox; its special use is what `know_use` was told."""
     found = view.live.buffers.get(BUFFER)
-    return found if isinstance(found, Labels) else Labels(view.live.root, own_label(view.live.row.name, ()))
+    return found if isinstance(found, OfMailbox) else _of_mailbox(view, own_label(view.live.row.name, ()))
 
 
 def know_use(view: View, special_use: tuple[str, ...]) -> None:
     """The mailbox has this special use."""
     own = own_label(view.live.row.name, special_use)
     found = view.live.buffers.get(BUFFER)
-    if not isinstance(found, Labels) or found.own != own:
-        view.live.buffers[BUFFER] = Labels(view.live.root, own)
+    if not isinstance(found, OfMailbox) or found.own != own:
+        view.live.buffers[BUFFER] = _of_mailbox(view, own)
 
 
 def label_arguments(view: View, piece: Piece) -> Arguments:
     """For the column X-GM-LABELS."""
-    return [list(map(labels_of(view).__getitem__, piece.chunk.flags[piece.low : piece.high].tolist()))]
+    return [list(map(labels_of(view).mutf7.__getitem__, piece.chunk.flags[piece.low : piece.high].tolist()))]
+
+
+def utf8_label_arguments(view: View, piece: Piece) -> Arguments:
+    """For the column X-GM-LABELS of a client that has mailbox names in UTF-8 (RFC 6855 §3, RFC 9051 §5.1)."""
+    return [list(map(labels_of(view).utf8.__getitem__, piece.chunk.flags[piece.low : piece.high].tolist()))]
 
 
 def changed_by(labels: tuple[str, ...], own: str, *, adding: bool) -> tuple[int, frozenset[str]]:

@@ -215,7 +215,7 @@ def test_gmail_keywords_that_no_label_gives_are_no_labels(keyword: str) -> None:
 def test_gmail_only_a_word_behind_a_backslash_is_shown_as_it_is(client: Client, label: str, shown: bytes) -> None:
     view = client.session.view
     assert view is not None
-    assert Labels(view.live.root, label)[0] == shown
+    assert Labels(view.live.root, label, utf8=False)[0] == shown
 
 
 def test_gmail_raw_is_nested_no_deeper_than_other_keys(client: Client) -> None:
@@ -255,3 +255,26 @@ def test_gmail_labels_of_new_messages(house: House, client: Client, line: bytes)
     assert client.command(line)[-1].startswith(b"TAG OK")
     house.login().command(b"APPEND sent {1+}\r\na")
     assert b"* 1 FETCH (UID 1 X-GM-LABELS (\\Sent))" in client.command(b"NOOP")
+
+
+@pytest.mark.parametrize("enabled", [b"UTF8=ACCEPT", b"IMAP4rev2"])
+def test_gmail_labels_are_encoded_as_names_of_mailboxes(house: House, client: Client, enabled: bytes) -> None:
+    client.command(b"STORE 1 +X-GM-LABELS.SILENT (&AOk- a&-b)")
+    other = house.login()
+    other.command(b"ENABLE " + enabled)
+    other.command(b"SELECT INBOX")
+    utf8 = '\\Inbox a&b "é"'.encode()
+    assert sorted(labels(other, 1).split()) == sorted(utf8.split())
+    assert found_in_utf8(other, '"é"'.encode()) == found_in_utf8(other, b"a&b") != b""
+    told = other.command('STORE 2 +X-GM-LABELS ("é" a&b)'.encode())
+    assert any(line.startswith(b"* 2 FETCH (X-GM-LABELS") and '"é"'.encode() in line for line in told)
+    client.command(b"NOOP")
+    assert sorted(labels(client, 1).split()) == sorted(labels(client, 2).split())
+    assert sorted(labels(client, 2).split()) == sorted(rb"\Inbox a&-b &AOk-".split())
+    other.command(b"STORE 1:2 -X-GM-LABELS.SILENT (" + utf8.removeprefix(b"\\Inbox ") + b")")
+    assert labels(other, 1) == labels(other, 2) == b"\\Inbox"
+
+
+def found_in_utf8(client: Client, label: bytes) -> bytes:
+    answer = client.command(b"SEARCH RETURN (ALL) X-GM-LABELS " + label)[0]
+    return answer.partition(b" ALL ")[2]
