@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from doocot.errors import Kind, MailError
+from doocot.imap import limits
 from doocot.imap.command import Bad, No, Ok, Result, State, Steps, command
 from doocot.imap.extensions import uid_only
 from doocot.imap.fetch_items import octet_range, section_part
@@ -201,10 +202,11 @@ def convert_(session: "ImapSession", args: Convert, by_uid: bool) -> Result:
         raise No(b"Unknown charset.", b"BADCHARSET")
     if len({item.path for item in args.items if item.name in _CONVERTING}) > MAX_PARTS:
         raise No(b"Too many body parts at once.", b"MAXCONVERTPARTS %d" % MAX_PARTS)
-    rows = rows_of(session, args.messages, by_uid)
+    rows, code = limits.newest(session, rows_of(session, args.messages, by_uid))
     if sum(high - low for low, high in rows) > MAX_MESSAGES:
         raise No(b"Too many messages at once.", b"MAXCONVERTMESSAGES %d" % MAX_MESSAGES)
-    return _convert(session, args, [row for low, high in rows for row in range(low, high)], by_uid)
+    steps = _convert(session, args, [row for low, high in rows for row in range(low, high)], by_uid)
+    return limits.coded(steps, code)
 
 
 def _convert(session: "ImapSession", args: Convert, rows: list[int], by_uid: bool) -> Steps:

@@ -1,7 +1,8 @@
 """MESSAGELIMIT and SAVELIMIT (RFC 9738): how many messages one command may work on.
 
-FETCH, STORE, MOVE, SEARCH and UID EXPUNGE work on those with the highest UIDs and say down to which; COPY, APPEND, SORT
-and THREAD, which are done for all or none, are refused. EXPUNGE and CLOSE have no limit (§3.1).
+FETCH, CONVERT, STORE, MOVE, SEARCH and UID EXPUNGE work on those with the highest UIDs and say down to which; COPY,
+APPEND, SORT and THREAD, which are done for all or none, are refused. EXPUNGE and CLOSE have no limit (§3.1). ESEARCH is
+not bounded: it searches one mailbox after the other, and the response code has room for the UID of one.
 """
 
 from dataclasses import replace

@@ -70,6 +70,13 @@ def test_fetch_of_a_part_has_its_range_for_the_limit(house: House) -> None:
     assert client.command(b"UID FETCH 1:* (UID) (PARTIAL -2:-5)")[-1].startswith(b"TAG NO [MESSAGELIMIT 3]")
 
 
+def test_convert_converts_the_newest_messages(house: House) -> None:
+    client = filled(house)
+    told = client.command(b'UID CONVERT 1:* ("text/plain") BINARY.SIZE[1]')
+    assert [line.split()[1] for line in told[:-1]] == [b"4", b"5", b"6"]
+    assert told[-1] == b"TAG OK [MESSAGELIMIT 3 5] Convert completed."
+
+
 def test_store_changes_the_newest_messages(house: House) -> None:
     client = filled(house)
     responses = client.command(b"STORE 1:* +FLAGS.SILENT (\\Flagged)")
