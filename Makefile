@@ -2,7 +2,7 @@
 # make test     everything is tested (also against Debian's Dovecot)      make check   format, types, rules: under a minute
 # make install  .venv with the program                                    make bench   Doocot beside Dovecot, docs/benchmarks.md
 # make fuzz     fuzz targets for FUZZ_SECONDS (600), with coverage         make docs    write the derived pages anew
-# make clean    remove what make made
+# make clean    remove what make made                                      make bench-large   a mailbox of a million messages
 
 # A Python that every user can run comes first: workers run as the mail user.
 PYTHON ?= $(shell for p in /usr/bin/python3 python3; do \
