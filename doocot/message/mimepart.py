@@ -22,7 +22,7 @@ from doocot.message.structure import BodyPart, Value, below, read_structure, wit
 from doocot.message.text import search_text, text_parts
 
 FEW: Final = 1000  # steps of one key in one message, a millisecond, that are taken off nothing
-MAX_STEPS: Final = 200_000  # of one search, in messages that take more than FEW
+MAX_STEPS: Final = 2_000_000  # of one search, in messages that take more than FEW: some seconds of a thread
 
 
 class TooMuch(Exception):
