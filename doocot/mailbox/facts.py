@@ -36,7 +36,7 @@ MAX_HEADER_SETS = 16
 
 
 # Facts that are computed together. Those of SEARCH, SORT and THREAD are not among them: a reader of lists would wait a
-# quarter longer for what few ask for, and KEYS are of the header alone, which is a third of the work.
+# quarter longer for what few ask for, and KEYS need the header alone.
 LISTED = (ENVELOPE, BODYSTRUCTURE)
 
 PARSED = frozenset((*LISTED, TEXT, PREVIEW))  # Facts for which the parts of the message are looked for
