@@ -21,7 +21,7 @@ from doocot.message.scan import crlf, scan
 from doocot.message.structure import BodyPart, Value, below, read_structure, with_places
 from doocot.message.text import search_text, text_parts
 
-FEW: Final = 1000  # steps of one key in one message, a millisecond, that are taken off nothing
+FEW: Final = 1000  # steps of one key in one message, two milliseconds, that are taken off nothing
 MAX_STEPS: Final = 2_000_000  # of one search, in messages that take more than FEW: some seconds of a thread
 
 
